@@ -1,0 +1,1 @@
+//! Portable stand-in for the `wdk-build` crate (filled in the next commit).
