@@ -1,0 +1,2 @@
+#include_next <ntddk.h>
+#include "pool_flags.h"

@@ -1,0 +1,2 @@
+#include_next <ntifs.h>
+#include "pool_flags.h"
