@@ -1,0 +1,50 @@
+//! Formatting, clippy and documentation, warnings denied.
+
+use anyhow::Result;
+
+use crate::{
+    build::{self, DRIVERS},
+    process,
+    setup::{self, DRIVER_TARGET, Purpose},
+};
+
+/// `cargo xtask lint`.
+///
+/// # Errors
+/// The first check that fails.
+pub(crate) fn run() -> Result<()> {
+    setup::run(Purpose::Test)?;
+    process::run(
+        "formatting",
+        process::cargo().args(["fmt", "--all", "--check"]),
+    )?;
+
+    let mut clippy = process::cargo();
+    clippy.args(["clippy", "--workspace", "--all-targets"]);
+    let mut doc = process::cargo();
+    doc.args([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    for driver in DRIVERS {
+        clippy.args(["--exclude", driver]);
+        doc.args(["--exclude", driver]);
+    }
+    process::run("clippy", clippy.args(["--", "-D", "warnings"]))?;
+
+    // The drivers, and with them what their libraries only have on Windows.
+    let mut driver_clippy = process::cargo();
+    driver_clippy.args(["clippy", "--release", "--target", DRIVER_TARGET]);
+    for driver in DRIVERS {
+        driver_clippy.args(["--package", driver]);
+    }
+    build::with_driver_flags(&mut driver_clippy, &process::root(), &process::target_dir())?;
+    process::run(
+        "clippy for the drivers",
+        driver_clippy.args(["--", "-D", "warnings"]),
+    )?;
+
+    process::run("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))
+}

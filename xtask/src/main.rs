@@ -1,0 +1,52 @@
+//! The program behind every command of this repository: `cargo xtask VERB`.
+//!
+//! Each verb does its own set-up ([`setup`]) and ends with a non-zero exit code on failure.
+
+mod build;
+mod lint;
+mod miri;
+mod process;
+mod reproducible;
+mod setup;
+mod tally;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Builds and tests the Windows PV network drivers for Xen.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build both drivers into target/package: {netfront,xenbus}.{sys,pdb}.
+    Build,
+    /// Do all set-up, build the drivers, then run every test (with FILTER: those whose name has it).
+    Test(test::Options),
+    /// Check formatting, clippy and documentation, warnings denied.
+    Lint,
+    /// Install what building and testing needs, or say the command that does.
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Build => build::run(),
+        Verb::Test(options) => test::run(&options),
+        Verb::Lint => lint::run(),
+        Verb::Setup => setup::run(setup::Purpose::Test),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Builds the drivers a second time, in another folder, and compares the bytes.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    build::{self, DRIVERS},
+    process,
+};
+
+/// Whether the images of `target/package` come out the same from a copy of the sources.
+///
+/// # Errors
+/// The copy could not be made or built.
+pub(crate) fn check() -> Result<bool> {
+    let copy = process::target_dir().join("second-build");
+    fresh_copy(&copy)?;
+    let target_dir = copy.join("target");
+    build::drivers(&copy, &target_dir)?;
+    let mut identical = true;
+    for driver in DRIVERS {
+        let name = format!("{driver}.sys");
+        let first = fs::read(build::package_dir().join(&name))?;
+        let second = fs::read(target_dir.join("package").join(&name))?;
+        if first == second {
+            println!("{name}: both builds gave the same {} bytes", first.len());
+        } else {
+            let at = first.iter().zip(&second).position(|(a, b)| a != b);
+            println!("{name}: the second build differs (first at byte {at:?})");
+            identical = false;
+        }
+    }
+    // Kept on a difference, for a look; otherwise only a waste of space.
+    if identical {
+        fs::remove_dir_all(&copy)?;
+    }
+    Ok(identical)
+}
+
+/// Copies the sources, tracked or new but not ignored, as they are in the work tree.
+fn fresh_copy(to: &Path) -> Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to)?;
+    }
+    let listing = process::program("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .output()
+        .context("git is needed to list the sources")?;
+    if !listing.status.success() {
+        bail!(
+            "git ls-files failed: {}",
+            String::from_utf8_lossy(&listing.stderr)
+        );
+    }
+    for name in listing
+        .stdout
+        .split(|&byte| byte == 0)
+        .filter(|name| !name.is_empty())
+    {
+        let name = String::from_utf8_lossy(name).into_owned();
+        let from = process::root().join(&name);
+        if from.is_file() {
+            let to = to.join(&name);
+            if let Some(folder) = to.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::copy(&from, &to).with_context(|| format!("cannot copy {name}"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Installs what a verb needs, or says the exact command that does.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+
+/// What the set-up is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    /// Building the drivers.
+    Build,
+    /// Building and testing them.
+    Test,
+}
+
+/// Target the drivers are built for.
+pub(crate) const DRIVER_TARGET: &str = "x86_64-pc-windows-msvc";
+
+/// A Debian package, and a file by which one sees that it is there.
+struct Package {
+    name: &'static str,
+    present: fn() -> bool,
+    purpose: Purpose,
+    use_: &'static str,
+}
+
+const PACKAGES: &[Package] = &[
+    Package {
+        name: "mingw-w64-x86-64-dev",
+        present: || Path::new("/usr/x86_64-w64-mingw32/include/ddk/ntddk.h").is_file(),
+        purpose: Purpose::Build,
+        use_: "driver headers",
+    },
+    Package {
+        name: "libclang-14-dev",
+        present: libclang_is_there,
+        purpose: Purpose::Build,
+        use_: "libclang, which bindgen reads the headers with",
+    },
+    Package {
+        name: "libxen-dev",
+        present: || Path::new("/usr/include/xen/io/netif.h").is_file(),
+        purpose: Purpose::Test,
+        use_: "Xen's public headers, which the tests compare with",
+    },
+];
+
+/// Installs what is missing for `purpose`.
+///
+/// # Errors
+/// When something is missing and cannot be installed here: the message says the command.
+pub(crate) fn run(purpose: Purpose) -> Result<()> {
+    rustup_target(DRIVER_TARGET)?;
+    packages(purpose)
+}
+
+fn libclang_is_there() -> bool {
+    if std::env::var_os("LIBCLANG_PATH").is_some() {
+        return true;
+    }
+    // The development package also brings clang's own headers, without which stddef.h is missing.
+    (11..30).any(|version| {
+        let folder = format!("/usr/lib/llvm-{version}/lib");
+        Path::new(&folder).join("libclang.so").exists() && Path::new(&folder).join("clang").is_dir()
+    })
+}
+
+fn rustup_target(target: &str) -> Result<()> {
+    if target_is_installed(target) {
+        return Ok(());
+    }
+    let mut rustup = process::program("rustup");
+    rustup.args(["target", "add", target]);
+    process::run(&format!("rustup target add {target}"), &mut rustup).with_context(|| {
+        format!("the Rust target {target} is missing: run: rustup target add {target}")
+    })
+}
+
+/// Whether the toolchain in use has a standard library for `target`.
+fn target_is_installed(target: &str) -> bool {
+    let printed = process::program("rustc")
+        .args(["--print", "target-libdir", "--target", target])
+        .stderr(Stdio::null())
+        .output();
+    match printed {
+        Ok(output) => Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir(),
+        Err(_) => false,
+    }
+}
+
+fn packages(purpose: Purpose) -> Result<()> {
+    let missing: Vec<&Package> = PACKAGES
+        .iter()
+        .filter(|package| package.purpose <= purpose && !(package.present)())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    let advice = missing
+        .iter()
+        .map(|package| format!("{} ({})", package.name, package.use_))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let by_hand = format!("apt-get install {}", names.join(" "));
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!("missing: {advice}: install what holds them on this system (Debian: {by_hand})");
+    }
+    if !is_root() {
+        bail!("missing: {advice}: run: sudo {by_hand}");
+    }
+    let install = || -> Result<()> {
+        process::run("apt-get update", apt().args(["update", "-q"]))?;
+        let what = format!("apt-get install {}", names.join(" "));
+        process::run(
+            &what,
+            apt()
+                .args(["install", "-q", "-y", "--no-install-recommends"])
+                .args(&names),
+        )
+    };
+    install().with_context(|| format!("missing: {advice}: run: {by_hand}"))
+}
+
+fn apt() -> Command {
+    let mut command = process::program("apt-get");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(Stdio::null());
+    command
+}
+
+fn is_root() -> bool {
+    let id = process::program("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
