@@ -29,6 +29,7 @@ fn input6(source: Ipv6Addr, destination: Ipv6Addr, ports: &[u8]) -> Vec<u8> {
     [&source.octets(), &destination.octets(), ports].concat()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "keeps the calls short")]
 #[track_caller]
 fn expect(frame: &[u8], enabled: HashTypes, want: Option<(HashType, Vec<u8>)>) {
     let found = classify(frame, enabled).map(|flow| (flow.hash_type(), flow.input().to_vec()));

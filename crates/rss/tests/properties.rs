@@ -21,7 +21,7 @@ fn reference(key: &[u8; KEY_LEN], input: &[u8]) -> u32 {
 
 fn cases() -> ProptestConfig {
     ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 100 },
+        cases: if cfg!(miri) { 2 } else { 100 },
         failure_persistence: None,
         ..ProptestConfig::default()
     }
@@ -111,12 +111,13 @@ proptest! {
 
 #[test]
 fn each_single_bit_finds_its_window() {
-    for byte in 0..INPUT_MAX {
+    let toeplitz = Toeplitz::new(&frames::KEY);
+    for byte in (0..INPUT_MAX).step_by(if cfg!(miri) { 17 } else { 1 }) {
         for bit in 0..8 {
             let mut input = [0; INPUT_MAX];
             input[byte] = 1 << bit;
             assert_eq!(
-                Toeplitz::new(&frames::KEY).hash(&input),
+                toeplitz.hash(&input),
                 reference(&frames::KEY, &input),
                 "byte {byte} bit {bit}"
             );
