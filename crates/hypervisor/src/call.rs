@@ -3,11 +3,11 @@ use crate::detect::Detected;
 use crate::error::{HypercallError, check};
 use crate::shim::Native;
 
+/// Makes hypercalls. [`Native`] is the real one; tests have their own.
 #[allow(
     unsafe_code,
     reason = "a hypercall can do anything to the guest's memory"
 )]
-/// Makes hypercalls. [`Native`] is the real one; tests have their own.
 pub trait Call {
     /// Makes hypercall `number` with up to five arguments; returns what Xen answers.
     ///

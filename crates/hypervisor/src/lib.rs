@@ -25,7 +25,7 @@
 //!
 //! Xen offers to write such a page itself; we do not let it (XSA-466; code written at run time breaks HVCI).
 //! `HYPERCALL_PAGE` is part of the read-only code section. Each slot loads its number and executes `vmcall` or
-//! `vmmcall`, as the data byte `XEN_SHIM_USE_VMMCALL` says, which [`Hypervisor::new`] sets from the CPU's vendor.
+//! `vmmcall`, as a data byte outside the page says, which [`Hypervisor::new`] sets from the CPU's vendor.
 //! The layout is that which Xen documents (slot = 32 * number), so other callers of such a page can use it too.
 //!
 //! # Calling convention
@@ -37,6 +37,16 @@
 //!
 //! All operations may be called at any IRQL.
 #![no_std]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 mod call;
 mod detect;
