@@ -414,7 +414,7 @@ mod tests {
     use crate::status::Status;
 
     /// An IRP with three stack locations, of which the driver under test has the middle one.
-    fn with_irp(test: impl FnOnce(NonNull<IRP>, &mut [IO_STACK_LOCATION; 3])) {
+    fn with_irp(test: impl FnOnce(NonNull<IRP>, *mut IO_STACK_LOCATION)) {
         let mut stack = [IO_STACK_LOCATION::default(); 3];
         stack[1].MajorFunction = 27;
         stack[1].MinorFunction = 8;
@@ -427,15 +427,21 @@ mod tests {
         let irp = NonNull::from(&mut irp);
         // SAFETY: the IRP is live and the field is a pointer.
         unsafe { current_field(irp).write(base.wrapping_add(1)) };
-        // SAFETY: the stack is live; the IRP points into it as a real one would.
-        test(irp, unsafe { &mut *base.cast() });
+        test(irp, base);
+    }
+
+    /// Location `index` as it is now.
+    fn location(base: *mut IO_STACK_LOCATION, index: usize) -> IO_STACK_LOCATION {
+        assert!(index < 3);
+        // SAFETY: `base` is the three locations of with_irp, which are live.
+        unsafe { base.wrapping_add(index).read() }
     }
 
     #[test]
     fn a_skipped_location_is_the_next_drivers() {
         with_irp(|irp, stack| {
             skip(irp);
-            assert_eq!(next(irp), &raw mut stack[1]);
+            assert_eq!(next(irp), stack.wrapping_add(1));
             // SAFETY: live in with_irp.
             assert_eq!(unsafe { irp.as_ref() }.CurrentLocation, 3);
         });
@@ -444,14 +450,18 @@ mod tests {
     #[test]
     fn a_copied_location_has_the_request_but_not_our_control() {
         with_irp(|irp, stack| {
-            stack[1].Control = PENDING_RETURNED;
-            stack[1].Context = NonNull::<u8>::dangling().as_ptr().cast();
+            let mut ours = location(stack, 1);
+            ours.Control = PENDING_RETURNED;
+            ours.Context = NonNull::<u8>::dangling().as_ptr().cast();
+            // SAFETY: live in with_irp.
+            unsafe { stack.wrapping_add(1).write(ours) };
             copy_to_next(irp);
             set_completion(irp, None, core::ptr::null_mut());
-            assert_eq!((stack[0].MajorFunction, stack[0].MinorFunction), (27, 8));
-            assert!(stack[0].Context.is_null());
-            assert_eq!(stack[0].Control, INVOKE_ALWAYS);
-            assert_eq!(stack[1].Control, PENDING_RETURNED);
+            let below = location(stack, 0);
+            assert_eq!((below.MajorFunction, below.MinorFunction), (27, 8));
+            assert!(below.Context.is_null());
+            assert_eq!(below.Control, INVOKE_ALWAYS);
+            assert_eq!(location(stack, 1).Control, PENDING_RETURNED);
         });
     }
 
@@ -468,8 +478,8 @@ mod tests {
                 (irp.status(), irp.information()),
                 (Status::NOT_SUPPORTED, 7)
             );
-            assert_eq!(current(raw), &raw mut stack[1]);
-            assert_eq!(stack[1].Control, PENDING_RETURNED);
+            assert_eq!(current(raw), stack.wrapping_add(1));
+            assert_eq!(location(stack, 1).Control, PENDING_RETURNED);
         });
     }
 }

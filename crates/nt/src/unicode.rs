@@ -284,10 +284,8 @@ mod tests {
         assert_eq!(back, crate::utf16!("Parameters"));
         let mut raw = UnicodeStr::EMPTY.to_raw();
         // SAFETY: as above.
-        assert_eq!(
-            unsafe { UnicodeStr::from_raw(raw.as_mut_ptr()) },
-            UnicodeStr::EMPTY
-        );
+        let back = unsafe { UnicodeStr::from_raw(raw.as_mut_ptr()) };
+        assert_eq!(back, UnicodeStr::EMPTY);
     }
 
     #[test]
@@ -299,10 +297,8 @@ mod tests {
             Buffer: units.as_ptr().cast_mut(),
         };
         // SAFETY: the buffer holds the length.
-        assert_eq!(
-            unsafe { UnicodeStr::from_raw(&raw const raw) }.units(),
-            [0x41]
-        );
+        let text = unsafe { UnicodeStr::from_raw(&raw const raw) };
+        assert_eq!(text.units(), [0x41]);
     }
 
     #[test]
