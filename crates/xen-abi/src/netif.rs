@@ -151,7 +151,7 @@ pub struct ExtraGso {
 }
 
 /// Extra slot: multicast address.
-#[repr(C)]
+#[repr(C, align(2))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ExtraMcast {
     /// [`ExtraType::MCAST_ADD`] or [`ExtraType::MCAST_DEL`].
@@ -163,7 +163,7 @@ pub struct ExtraMcast {
 }
 
 /// Extra slot: hash value.
-#[repr(C)]
+#[repr(C, align(2))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ExtraHash {
     /// [`ExtraType::HASH`].
