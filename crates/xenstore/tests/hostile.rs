@@ -274,7 +274,7 @@ proptest! {
 
     /// Each accepted request ends exactly once, whatever the daemon does.
     #[test]
-    fn a_daemon_of_random_acts_neither_panics_nor_loses_a_request(acts in proptest::collection::vec(act(), 0..60)) {
+    fn a_daemon_of_random_acts_neither_panics_nor_loses_a_request(acts in proptest::collection::vec(act(), 0..if cfg!(miri) { 10 } else { 60 })) {
         let page = page();
         let (mut ring, _) = Ring::attach(&page).unwrap();
         let mut client = client(1);
