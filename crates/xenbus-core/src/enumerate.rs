@@ -206,7 +206,7 @@ pub enum IdError {
     NoRoom,
 }
 
-/// Checks an id's characters and length (ndis-contract: `IRP_MN_QUERY_ID`).
+/// Checks an id's characters and length (Windows documentation of `IRP_MN_QUERY_ID`).
 pub fn check_id(id: &str) -> Result<(), IdError> {
     if !id
         .bytes()

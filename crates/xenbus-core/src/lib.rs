@@ -6,6 +6,7 @@
 //! | [`event`] | which ports have events, in both delivery ABIs; masking; storms |
 //! | [`platform`] | unplug of emulated devices, interrupt delivery, Xen's version, where shared pages go |
 //! | [`enumerate`] | which network interfaces exist, and their `PnP` ids |
+//! | [`pnp`] | what each `PnP` and power request does in each state |
 //! | [`interface_version`] | which version of the child interface is handed out, and who still holds it |
 //!
 //! Shared memory comes in as atomics. Xen is trusted to the degree that it could do anything anyway, but no word
@@ -31,3 +32,4 @@ pub mod event;
 pub mod grant;
 pub mod interface_version;
 pub mod platform;
+pub mod pnp;
