@@ -182,7 +182,7 @@ struct Contested<'a> {
 /// What Xen may do on behalf of the peer: nothing, map, map read-only, unmap.
 const CHOICES: u8 = 4;
 /// Accesses with a choice before them; the peer is idle afterwards.
-const DEPTH: usize = 9;
+const DEPTH: usize = if cfg!(miri) { 4 } else { 9 };
 
 impl Contested<'_> {
     fn peer_acts(&self) {
@@ -265,7 +265,7 @@ fn no_interleaving_ends_a_grant_that_is_in_use_or_misreports_one() {
         }
     }
     assert!(
-        runs > 100,
+        runs > if cfg!(miri) { 5 } else { 100 },
         "{runs} interleavings are too few to mean anything"
     );
 }
@@ -293,7 +293,7 @@ proptest! {
     })]
 
     #[test]
-    fn counts_add_up_and_no_reference_is_given_out_twice(acts in proptest::collection::vec((0_u8..5, 0_u32..1100), 0..80)) {
+    fn counts_add_up_and_no_reference_is_given_out_twice(acts in proptest::collection::vec((0_u8..5, 0_u32..1100), 0..if cfg!(miri) { 10 } else { 80 })) {
         let mut allocator = allocator(2, 0);
         let mut held = BTreeSet::new();
         for (act, number) in acts {

@@ -170,7 +170,7 @@ struct Contested<'a> {
 
 /// Nothing, an event, Xen begins to change the link, Xen ends that.
 const CHOICES: u8 = 4;
-const DEPTH: usize = 7;
+const DEPTH: usize = if cfg!(miri) { 3 } else { 7 };
 
 impl Contested<'_> {
     fn xen_acts(&self) {
@@ -251,7 +251,7 @@ fn no_interleaving_loses_an_event_or_disturbs_xen_while_unmasking() {
         }
     }
     assert!(
-        runs > 100,
+        runs > if cfg!(miri) { 5 } else { 100 },
         "{runs} interleavings are too few to mean anything"
     );
 }
@@ -272,7 +272,7 @@ proptest! {
     #[test]
     fn random_words_never_run_away(
         words in proptest::collection::vec(any::<u32>(), 64),
-        heads: [u32; 16], ready: u32, budget in 0_u32..200,
+        heads: [u32; 16], ready: u32, budget in 0_u32..if cfg!(miri) { 20 } else { 200 },
     ) {
         let xen = Xen::new();
         for (cell, value) in xen.words.iter().zip(&words) {
@@ -289,7 +289,7 @@ proptest! {
 
     /// Events, passes, masking in any order: each event is delivered, or still pending on a masked port.
     #[test]
-    fn no_event_is_lost(acts in proptest::collection::vec((0_u8..5, 1_u32..12), 0..60)) {
+    fn no_event_is_lost(acts in proptest::collection::vec((0_u8..5, 1_u32..12), 0..if cfg!(miri) { 10 } else { 60 })) {
         let xen = Xen::new();
         let pages = [&xen.words[..]];
         let array = EventArray::new(&pages[..]);
