@@ -202,7 +202,10 @@ impl<L: AsRef<[u32]> + AsMut<[u32]>> GrantAllocator<L> {
         (self.frames < self.max_frames).then_some(self.frames)
     }
 
-    /// Frames added so far. After a resume the table is empty again: map frames `0..frames()` anew.
+    /// Frames added so far.
+    ///
+    /// After a resume the table is empty: map frames `0..frames()` anew. What was granted before grants nothing
+    /// any more, so owners give their references back with [`GrantAllocator::free`], without ending the grants.
     pub fn frames(&self) -> u32 {
         self.frames
     }

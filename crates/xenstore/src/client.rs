@@ -503,9 +503,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[WatchSlot]> + AsMut<[WatchSlot]>> C
         })
     }
 
-    /// Whether a message is in the inbox that [`Client::take`] has not seen.
+    /// Whether [`Client::take`] has something to look at: a failed request, or a message.
     pub fn has_message(&self) -> bool {
-        self.latched.is_none() && self.inbox.is_complete() && !self.inbox.taken
+        let message = self.inbox.is_complete() && !self.inbox.taken;
+        self.requests.count(|entry| entry.failed) != 0 || (self.latched.is_none() && message)
     }
 
     fn sort(&mut self, header: Header) -> Result<Arrival, Corrupt> {

@@ -274,6 +274,8 @@ fn after_a_suspend_everything_in_flight_fails_and_watches_come_back() {
     link.peer = peer::Peer::new();
     (link.ring, _) = Ring::attach(&link.page).unwrap();
     link.client.reset();
+    let received = pump::receive(&link.page, &mut link.ring, &mut link.client).unwrap();
+    assert!(received.message, "failed requests wait to be taken");
     let got = link.run();
     for handle in [read, removal, registration] {
         assert!(
