@@ -116,9 +116,8 @@ impl Nbl {
     /// The frames in order.
     pub fn frames(&self) -> Frames<'_> {
         // SAFETY: the owner of a list owns its frames; null ends them.
-        Frames {
-            next: unsafe { self.raw().FirstNetBuffer.as_ref() },
-        }
+        let next = unsafe { self.raw().FirstNetBuffer.as_ref() };
+        Frames { next }
     }
 }
 
@@ -233,6 +232,10 @@ impl NblChain {
     }
 
     /// Adds another chain at the end.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "takes ownership of the lists"
+    )]
     pub fn append(&mut self, other: Self) {
         let Some(head) = other.head else { return };
         match self.tail {
@@ -246,13 +249,14 @@ impl NblChain {
 
     /// Takes the lists for which `wanted` is true into a chain of their own; order is kept.
     /// `MiniportCancelSend` uses it.
+    #[must_use = "the lists taken out must be completed"]
     pub fn extract_if(&mut self, mut wanted: impl FnMut(&Nbl) -> bool) -> Self {
         let (mut taken, mut kept) = (Self::new(), Self::new());
         while let Some(nbl) = self.pop_front() {
             if wanted(&nbl) {
-                taken.push_back(nbl)
+                taken.push_back(nbl);
             } else {
-                kept.push_back(nbl)
+                kept.push_back(nbl);
             }
         }
         *self = kept;
@@ -418,6 +422,7 @@ impl RxChain {
     ///
     /// # Safety
     /// As for [`Self::indicate`].
+    #[must_use = "the lists are the driver's again"]
     pub unsafe fn indicate_with_resources(self, adapter: NDIS_HANDLE, flags: u32) -> Self {
         let (head, count) = self.0.into_raw();
         if !head.is_null() {

@@ -90,8 +90,11 @@ impl Configuration {
             value.ParameterType,
             sys::NdisParameterInteger | sys::NdisParameterHexInteger
         );
+        if !integer {
+            return None;
+        }
         // SAFETY: the type says that the integer is the member in use.
-        integer.then(|| unsafe { value.ParameterData.IntegerData })
+        Some(unsafe { value.ParameterData.IntegerData })
     }
 
     /// The `NetworkAddress` keyword, if it is a usable unicast address. NDIS does not check it.

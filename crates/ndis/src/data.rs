@@ -14,7 +14,9 @@ use ndis_sys::NET_BUFFER;
 use wdk_sys::MDL;
 
 /// Bytes of a page.
-pub const PAGE_SIZE: u32 = 4096;
+pub const PAGE_SIZE: u32 = 1 << PAGE_SHIFT;
+/// Binary logarithm of [`PAGE_SIZE`].
+const PAGE_SHIFT: u32 = 12;
 
 /// Part of a frame that lies in one page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,12 +114,11 @@ impl Iterator for Fragments<'_> {
             }
             let start = u64::from(mdl.ByteOffset).saturating_add(u64::from(self.position));
             #[expect(clippy::cast_possible_truncation, reason = "below PAGE_SIZE")]
-            let offset = (start % u64::from(PAGE_SIZE)) as u32;
-            let page = start / u64::from(PAGE_SIZE);
+            let offset = (start & u64::from(PAGE_SIZE.saturating_sub(1))) as u32;
+            let page = start >> PAGE_SHIFT;
             let len = left
                 .min(self.remaining)
                 .min(PAGE_SIZE.saturating_sub(offset));
-            #[expect(clippy::cast_possible_truncation, reason = "64-bit host")]
             let page = page as usize;
             // SAFETY: the page array follows the MDL header (MmGetMdlPfnArray).
             let pages = unsafe { self.mdl.add(1) }.cast::<u64>();
@@ -186,6 +187,10 @@ mod tests {
         out
     }
 
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "compared with what the iterator gives"
+    )]
     fn frag(pfn: u64, offset: u32, len: u32) -> Result<Fragment, ShortChain> {
         Ok(Fragment { pfn, offset, len })
     }

@@ -36,13 +36,10 @@ pub unsafe trait NdisObject: Copy {
             Revision: shape.revision,
             Size: shape.size,
         };
+        let first = (&raw mut object).cast::<sys::NDIS_OBJECT_HEADER>();
         // SAFETY: the implementor promises that the header comes first, so it is in bounds and
         // aligned.
-        unsafe {
-            (&raw mut object)
-                .cast::<sys::NDIS_OBJECT_HEADER>()
-                .write(header)
-        };
+        unsafe { first.write(header) };
         object
     }
 }

@@ -134,7 +134,6 @@ pub fn large_send(slot: u64) -> Option<LargeSend> {
     }
     let v2 = slot >> Lso::TYPE_SHIFT & 1 == sys::NDIS_TCP_LARGE_SEND_OFFLOAD_V2_TYPE;
     let six = slot >> Lso::IP_VERSION_SHIFT & 1 == sys::NDIS_TCP_LARGE_SEND_OFFLOAD_IPv6;
-    #[expect(clippy::cast_possible_truncation, reason = "20 bits")]
     let mss = (slot & Lso::MSS_MASK) as u32;
     Some(LargeSend {
         v2,
@@ -176,7 +175,7 @@ pub struct VlanTag {
 impl VlanTag {
     /// Reads the tag slot; `None` if it is 0: no tag.
     pub fn from_slot(slot: u64) -> Option<Self> {
-        if slot & 0xFFFF == 0 {
+        if slot.trailing_zeros() >= u16::BITS {
             return None;
         }
         let priority: u16 = field(slot, 0, Vlan::USER_PRIORITY_MASK);
@@ -256,7 +255,7 @@ mod tests {
     #[test]
     fn large_send_versions() {
         assert_eq!(large_send(0), None);
-        let v2 = large_send(1440 | 74 << 20 | 1 << 30 | 1 << 31);
+        let v2 = large_send(0x5A0 | 74 << 20 | 1 << 30 | 1 << 31);
         let want = LargeSend {
             v2: true,
             ip: IpVersion::V6,
@@ -271,7 +270,7 @@ mod tests {
             mss: 1460,
             tcp_header_offset: 34,
         };
-        assert_eq!(large_send(1460 | 34 << 20), Some(v1));
+        assert_eq!(large_send(0x5B4 | 34 << 20), Some(v1));
         assert_eq!(large_send_complete(v1, 9000), 9000);
         // A version 2 request with a segment size of 0 is still a request, to be failed.
         assert_eq!(large_send(1 << 30).map(|l| l.mss), Some(0));
@@ -291,6 +290,6 @@ mod tests {
 
     #[test]
     fn coalescing_slot() {
-        assert_eq!(coalesced(44, 1), 44 | 1 << 16);
+        assert_eq!(coalesced(44, 1), 0x2C | 1 << 16);
     }
 }

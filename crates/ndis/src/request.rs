@@ -212,7 +212,7 @@ mod tests {
         } else {
             buffer.as_mut_ptr().cast()
         };
-        r.DATA.QUERY_INFORMATION.InformationBufferLength = buffer.len() as u32;
+        r.DATA.QUERY_INFORMATION.InformationBufferLength = u32::try_from(buffer.len()).unwrap();
         r
     }
 

@@ -19,7 +19,7 @@ fn buffer(cpus: &[u8]) -> Vec<u8> {
     put32(&mut b, 16, 84);
     put16(&mut b, 20, 40);
     put32(&mut b, 24, 44);
-    b.extend((0..40).map(|i| i as u8));
+    b.extend(0..40u8);
     for c in cpus {
         b.extend([0, 0, *c, 0]);
     }
