@@ -243,7 +243,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 256 }))]
+        #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 8 } else { 256 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
         #[test]
         fn fragments_cover_the_frame_and_never_cross_a_page(
             parts in proptest::collection::vec((0u32..4096, 0u32..20_000), 0..6),

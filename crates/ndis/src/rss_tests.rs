@@ -181,7 +181,11 @@ fn refuses_bad_headers_and_short_buffers() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 16 } else { 512 }))]
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 16 } else { 512 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
     #[test]
     fn any_bytes_are_safe_and_what_is_accepted_is_valid(
         mut bytes in proptest::collection::vec(any::<u8>(), 0..700), fix in any::<bool>())
