@@ -69,7 +69,14 @@ impl<'a> OidRequest<'a> {
 
     /// Answers a query (or the output of a method) with `bytes`, all or nothing.
     pub fn answer(&mut self, bytes: &[u8]) -> Status {
-        let Ok(needed) = u32::try_from(bytes.len()) else {
+        // SAFETY: the slice is valid for its length.
+        unsafe { self.answer_raw(bytes.as_ptr(), bytes.len()) }
+    }
+
+    /// # Safety
+    /// `source` is valid for reads of `len` bytes; they may be padding.
+    unsafe fn answer_raw(&mut self, source: *const u8, len: usize) -> Status {
+        let Ok(needed) = u32::try_from(len) else {
             return Status::FAILURE;
         };
         let (buffer, room) = self.output();
@@ -78,8 +85,9 @@ impl<'a> OidRequest<'a> {
             return Status::INVALID_LENGTH;
         }
         if needed != 0 && !buffer.is_null() {
-            // SAFETY: `from_raw` was promised `room` bytes at `buffer`, which no reference covers.
-            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), buffer, bytes.len()) };
+            // SAFETY: `from_raw` was promised `room` bytes at `buffer`, which no reference covers;
+            // the source is the caller's promise.
+            unsafe { ptr::copy_nonoverlapping(source, buffer, len) };
         }
         self.set_written(needed, 0);
         Status::SUCCESS
@@ -115,9 +123,8 @@ impl<'a> OidRequest<'a> {
                 .read()
         };
         let len = usize::from(header.Size).min(size_of::<T>());
-        // SAFETY: `len` bytes of the object, which was made of zeros and plain fields.
-        let bytes = unsafe { slice::from_raw_parts((&raw const *object).cast::<u8>(), len) };
-        self.answer(bytes)
+        // SAFETY: `len` bytes of the object; padding is copied as it is, never looked at.
+        unsafe { self.answer_raw((&raw const *object).cast(), len) }
     }
 
     /// The bytes of a set (or the input of a method). Marks all of them read.
@@ -263,6 +270,14 @@ mod tests {
         let info = sys::NDIS_RECEIVE_SCALE_CAPABILITIES::new(NdisVersion::V6_82);
         let (s, b, w, _) = query(20, |r| r.answer_object(&info));
         assert_eq!((s, w, b[0], b[2]), (Status::SUCCESS, 18, 0x88, 18));
+    }
+
+    #[test]
+    fn structures_with_padding_are_copied_whole() {
+        let mut info = sys::NDIS_RSC_STATISTICS_INFO::new(NdisVersion::V6_82);
+        info.Aborts = 7;
+        let (s, b, w, _) = query(40, |r| r.answer_object(&info));
+        assert_eq!((s, w, b[32]), (Status::SUCCESS, 40, 7));
     }
 
     #[test]
