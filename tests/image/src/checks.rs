@@ -5,7 +5,12 @@ mod debug;
 mod guard;
 mod headers;
 mod imports;
+#[cfg(test)]
+mod tests;
 mod unwind;
+
+#[cfg(test)]
+pub(crate) use headers::checksum;
 
 use crate::image::Image;
 use crate::symbols::Symbols;

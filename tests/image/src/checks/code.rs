@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use iced_x86::{
     CpuidFeature, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction,
-    InstructionInfoFactory, Mnemonic, OpKind, Register,
+    InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader};
 
@@ -170,20 +170,19 @@ impl Piece<'_> {
 /// Whether a function with this instruction must be in the function table: it calls, or moves
 /// the stack pointer other than by returning.
 fn needs_unwind(instruction: &Instruction, info: &mut InstructionInfoFactory) -> bool {
-    match instruction.flow_control() {
-        FlowControl::Call | FlowControl::IndirectCall => true,
-        FlowControl::Return | FlowControl::Interrupt | FlowControl::Exception => false,
-        _ => info.info(instruction).used_registers().iter().any(|used| {
-            let written = !matches!(
-                used.access(),
-                iced_x86::OpAccess::None
-                    | iced_x86::OpAccess::Read
-                    | iced_x86::OpAccess::CondRead
-                    | iced_x86::OpAccess::NoMemAccess
-            );
-            used.register() == Register::RSP && written
-        }),
+    // By mnemonic: the decoder counts `vmcall` among the calls, too.
+    match (instruction.mnemonic(), instruction.flow_control()) {
+        (Mnemonic::Call, _) => return true,
+        (_, FlowControl::Return | FlowControl::Interrupt | FlowControl::Exception) => return false,
+        _ => {}
     }
+    info.info(instruction).used_registers().iter().any(|used| {
+        let kept = matches!(
+            used.access(),
+            OpAccess::None | OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess
+        );
+        used.register() == Register::RSP && !kept
+    })
 }
 
 /// Whether it uses registers that only vector extensions beyond SSE have, or that the kernel does

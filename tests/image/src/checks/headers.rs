@@ -178,7 +178,7 @@ fn check_checksum(image: &Image<'_>, findings: &mut Findings) {
 }
 
 /// The sum of all 16-bit words with end-around carry, with the checksum's own four bytes at
-/// `skip` as zero, plus the length of the file (PE format, "CheckSum"; `CheckSumMappedFile`).
+/// `skip` as zero, plus the length of the file (PE format, optional header; `CheckSumMappedFile`).
 pub(crate) fn checksum(bytes: &[u8], skip: usize) -> u32 {
     let mut sum: u32 = 0;
     for (index, word) in bytes.chunks(2).enumerate() {
