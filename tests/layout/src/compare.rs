@@ -1,5 +1,6 @@
 //! What is asked about each binding, and whether the answers agree with the facts.
 
+mod bits;
 mod expect;
 mod plan;
 
@@ -63,6 +64,8 @@ pub enum Problem {
         /// Its size in bytes.
         size: u64,
     },
+    /// The fact tables and the list of sourced items disagree.
+    Contradiction,
     /// Neither a fact table nor the list of sourced items has it.
     Unknown,
 }
@@ -89,6 +92,12 @@ impl fmt::Display for Finding {
                 write!(
                     f,
                     "{found:#x} in {size} bytes, but it must be {expected:#x}"
+                )
+            }
+            Problem::Contradiction => {
+                write!(
+                    f,
+                    "the fact tables and tests/data/sourced-items.csv disagree"
                 )
             }
             Problem::Unknown => {

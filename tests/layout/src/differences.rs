@@ -78,7 +78,7 @@ fn found_text(finding: &Finding) -> String {
             format!("{}:{}", found.0, found.1)
         }
         Problem::Value { found, .. } => format!("{found:#x}"),
-        Problem::Unknown => "-".to_owned(),
+        Problem::Contradiction | Problem::Unknown => "-".to_owned(),
     }
 }
 

@@ -229,15 +229,41 @@ impl Probe {
         Ok(rows)
     }
 
-    fn build(&self) -> Result<Vec<serde_json::Value>, ProbeError> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(&cargo)
+    /// The source of the dependency `name` with its macros expanded, so that what macros declare
+    /// is seen, too. Only an unstable option of the compiler gives that; it is allowed for this
+    /// one crate, and nothing is built from the result.
+    pub fn expand(&self, name: &str) -> Result<String, ProbeError> {
+        let mut cargo = self.cargo("rustc");
+        cargo.args([
+            "--quiet",
+            "--lib",
+            "--package",
+            name,
+            "--",
+            "-Zunpretty=expanded",
+        ]);
+        let output = run(&mut cargo)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let messages = String::from_utf8_lossy(&output.stderr);
+        Err(ProbeError::Build(messages.into_owned()))
+    }
+
+    fn cargo(&self, command: &str) -> Command {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
             .current_dir(&self.folder)
-            .args(["build", "--target", TARGET, "--message-format=json"])
-            .arg("--target-dir")
-            .arg(self.folder.join("target"))
-            .output()
-            .map_err(|error| ProbeError::Io(PathBuf::from(cargo), error))?;
+            // Set for every call, or cargo would build all again when it changes.
+            .env("RUSTC_BOOTSTRAP", "ndis_sys")
+            .args([command, "--target", TARGET, "--target-dir"])
+            .arg(self.folder.join("target"));
+        cargo
+    }
+
+    fn build(&self) -> Result<Vec<serde_json::Value>, ProbeError> {
+        let mut cargo = self.cargo("build");
+        let output = run(cargo.arg("--message-format=json"))?;
         let lines = String::from_utf8_lossy(&output.stdout);
         let messages: Vec<serde_json::Value> = lines
             .lines()
@@ -255,6 +281,13 @@ impl Probe {
         let progress = String::from_utf8_lossy(&output.stderr);
         Err(ProbeError::Build(format!("{rendered}{progress}")))
     }
+}
+
+fn run(command: &mut Command) -> Result<std::process::Output, ProbeError> {
+    let program = PathBuf::from(command.get_program());
+    command
+        .output()
+        .map_err(|error| ProbeError::Io(program, error))
 }
 
 /// The rows in an `.rlib` or object file.

@@ -125,7 +125,8 @@ impl Bindings {
         None
     }
 
-    /// Adds what `text`, a whole file whose items appear at `prefix`, declares.
+    /// Adds what `text`, a whole crate or file whose items appear at `prefix`, declares. Modules
+    /// must be inline; items of private ones count as re-exported at the nearest public level.
     pub fn add_text(&mut self, file: &Path, prefix: &str, text: &str) -> Result<(), SourceError> {
         let parsed = syn::parse_file(text).map_err(|error| {
             let at = error.span().start();
@@ -134,34 +135,11 @@ impl Bindings {
                 reason: format!("line {}: {error}", at.line),
             }
         })?;
-        self.add_items(&parsed.items, prefix, None, None)
+        self.add_items(&parsed.items, prefix, None);
+        Ok(())
     }
 
-    /// Adds the crate whose root file is `root`, following `mod` items through the file system.
-    /// Items of private modules count as re-exported at the nearest public level.
-    pub fn add_crate(&mut self, root: &Path, name: &str) -> Result<(), SourceError> {
-        let folder = root.parent().unwrap_or(Path::new("")).to_owned();
-        self.add_file(root, name, &folder)
-    }
-
-    fn add_file(&mut self, file: &Path, prefix: &str, folder: &Path) -> Result<(), SourceError> {
-        let fail = |reason: String| SourceError {
-            file: file.to_owned(),
-            reason,
-        };
-        let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
-        let parsed = syn::parse_file(&text)
-            .map_err(|error| fail(format!("line {}: {error}", error.span().start().line)))?;
-        self.add_items(&parsed.items, prefix, Some(folder), None)
-    }
-
-    fn add_items(
-        &mut self,
-        items: &[Item],
-        prefix: &str,
-        folder: Option<&Path>,
-        group: Option<&str>,
-    ) -> Result<(), SourceError> {
+    fn add_items(&mut self, items: &[Item], prefix: &str, group: Option<&str>) {
         for item in items {
             match item {
                 Item::Struct(item) if is_public(&item.vis) => {
@@ -189,57 +167,36 @@ impl Bindings {
                 }
                 Item::Impl(item) if item.trait_.is_none() => self.add_impl(prefix, item),
                 Item::Mod(item) if !is_test_only(&item.attrs) => {
-                    self.add_module(item, prefix, folder)?;
+                    self.add_module(item, prefix);
                 }
                 _ => {}
             }
         }
-        Ok(())
     }
 
-    fn add_module(
-        &mut self,
-        item: &syn::ItemMod,
-        prefix: &str,
-        folder: Option<&Path>,
-    ) -> Result<(), SourceError> {
+    fn add_module(&mut self, item: &syn::ItemMod, prefix: &str) {
+        let Some((_, items)) = &item.content else {
+            return;
+        };
         let name = item.ident.to_string();
-        let public = is_public(&item.vis);
-        let inner = if public {
+        let inner = if is_public(&item.vis) {
             format!("{prefix}::{name}")
         } else {
             prefix.to_owned()
         };
-        let below = folder.map(|folder| folder.join(&name));
-        match (&item.content, folder) {
-            (Some((_, items)), _) => {
-                // bindgen writes a C enum as a module with an alias `Type`.
-                let is_enum = items
-                    .iter()
-                    .any(|item| matches!(item, Item::Type(alias) if alias.ident == "Type"));
-                let group = is_enum.then(|| name.trim_start_matches('_').to_owned());
-                if is_enum {
-                    let constants: Vec<Item> = items
-                        .iter()
-                        .filter(|item| matches!(item, Item::Const(_)))
-                        .cloned()
-                        .collect();
-                    return self.add_items(&constants, &inner, None, group.as_deref());
-                }
-                self.add_items(items, &inner, below.as_deref(), None)
-            }
-            (None, Some(folder)) => {
-                let flat = folder.join(format!("{name}.rs"));
-                let below = folder.join(&name);
-                let file = if flat.is_file() {
-                    flat
-                } else {
-                    below.join("mod.rs")
-                };
-                self.add_file(&file, &inner, &below)
-            }
-            (None, None) => Ok(()),
+        // bindgen writes a C enum as a module with an alias `Type`.
+        let is_enum = items
+            .iter()
+            .any(|item| matches!(item, Item::Type(alias) if alias.ident == "Type"));
+        if !is_enum {
+            return self.add_items(items, &inner, None);
         }
+        let constants: Vec<Item> = items
+            .iter()
+            .filter(|item| matches!(item, Item::Const(_)))
+            .cloned()
+            .collect();
+        self.add_items(&constants, &inner, Some(name.trim_start_matches('_')));
     }
 
     fn add_struct(&mut self, prefix: &str, item: &syn::ItemStruct) {

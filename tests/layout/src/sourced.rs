@@ -1,11 +1,11 @@
 //! `tests/data/sourced-items.csv`: layouts and values that no fact table has, each with the
 //! document it was taken from.
 //!
-//! Columns: `name,kind,value,source`. Kinds:
-//! - `const`: the value, decimal or `0x`; a constant of an enum is named `ENUM::NAME`;
-//! - `struct`: `size:align`;
-//! - `field`: `offset:size` of `STRUCT.Path`;
-//! - `text`: a string or table, whose value is not compared.
+//! Columns: `name,value,source`. A value is one of
+//! - a number, decimal or `0x`, of a constant; one that belongs to a type is `TYPE::NAME`;
+//! - `@offset:size` of the field `STRUCT.Path`;
+//! - `size=S:align=A` of a structure, then `;Path@offset:size` for each of its fields;
+//! - `text` for a string or table, whose value is not compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -63,7 +63,7 @@ impl Sourced {
             line,
             reason,
         };
-        let header = "name,kind,value,source";
+        let header = "name,value,source";
         if lines.next().map(|(_, line)| line) != Some(header) {
             return Err(fail(1, format!("the first line must be `{header}`")));
         }
@@ -77,35 +77,47 @@ impl Sourced {
 
     /// Adds one line. The source is the last column and may contain commas.
     fn add(&mut self, line: &str) -> Result<(), String> {
-        let columns: Vec<&str> = line.splitn(4, ',').collect();
-        let &[name, kind, value, source] = columns.as_slice() else {
-            return Err("four columns are due".to_owned());
+        let columns: Vec<&str> = line.splitn(3, ',').collect();
+        let &[name, value, source] = columns.as_slice() else {
+            return Err("three columns are due".to_owned());
         };
         if source.trim().len() < 8 {
             return Err(format!("`{name}` names no source"));
         }
-        let bad_value = || format!("`{value}` is no value of a {kind}");
-        let name = name.to_owned();
-        let twice = match kind {
-            "const" => {
-                let value = number(value).ok_or_else(bad_value)?;
-                self.constants.insert(name.clone(), value).is_some()
-            }
-            "struct" => {
-                let value = pair(value).ok_or_else(bad_value)?;
-                self.structs.insert(name.clone(), value).is_some()
-            }
-            "field" => {
-                let value = pair(value).ok_or_else(bad_value)?;
-                self.fields.insert(name.clone(), value).is_some()
-            }
-            "text" => !self.texts.insert(name.clone()),
-            _ => return Err(format!("`{kind}` is no kind (const, struct, field, text)")),
+        let bad_value = || format!("`{value}` is no value");
+        let twice = if value == "text" {
+            !self.texts.insert(name.to_owned())
+        } else if let Some(place) = value.strip_prefix('@') {
+            let place = pair(place).ok_or_else(bad_value)?;
+            self.fields.insert(name.to_owned(), place).is_some()
+        } else if value.starts_with("size=") {
+            self.add_struct(name, value).ok_or_else(bad_value)?
+        } else {
+            let value = number(value).ok_or_else(bad_value)?;
+            self.constants.insert(name.to_owned(), value).is_some()
         };
         if twice {
             return Err(format!("`{name}` appears twice"));
         }
         Ok(())
+    }
+
+    /// Adds a structure with its fields. Says whether it was there before.
+    fn add_struct(&mut self, name: &str, value: &str) -> Option<bool> {
+        let mut parts = value.split(';');
+        let (size, align) = parts.next()?.split_once(':')?;
+        let size = size.strip_prefix("size=")?.parse().ok()?;
+        let align = align.strip_prefix("align=")?.parse().ok()?;
+        let mut twice = self
+            .structs
+            .insert(name.to_owned(), (size, align))
+            .is_some();
+        for part in parts {
+            let (field, place) = part.split_once('@')?;
+            let field = format!("{name}.{field}");
+            twice |= self.fields.insert(field, pair(place)?).is_some();
+        }
+        Some(twice)
     }
 }
 
@@ -126,47 +138,44 @@ mod tests {
     use super::*;
 
     fn parse(rows: &str) -> Result<Sourced, String> {
-        let text = format!("name,kind,value,source\n{rows}");
+        let text = format!("name,value,source\n{rows}");
         Sourced::parse(Path::new("list.csv"), &text).map_err(|error| error.to_string())
     }
 
     #[test]
     fn every_kind_is_read() {
         let list = parse(
-            "K,const,0x10,\"a document, page 3\"\nS,struct,8:4,a document\n\
-             S.A,field,4:2,a document\nT,text,-,a document\n",
+            "K,0x10,\"a document, page 3\"\nS,size=8:align=4;A@4:2;u.B@0:4,a document\n\
+             R.A,@4:2,a document\nT,text,a document\n",
         )
         .expect("valid");
         assert_eq!(list.constants["K"], 16);
         assert_eq!(list.structs["S"], (8, 4));
         assert_eq!(list.fields["S.A"], (4, 2));
+        assert_eq!(list.fields["S.u.B"], (0, 4));
+        assert_eq!(list.fields["R.A"], (4, 2));
         assert!(list.texts.contains("T"));
     }
 
     #[test]
     fn an_item_without_a_source_is_refused() {
-        let error = parse("K,const,1,\n").expect_err("no source");
+        let error = parse("K,1,\n").expect_err("no source");
         assert_eq!(error, "list.csv:2: `K` names no source");
     }
 
     #[test]
-    fn unknown_kinds_bad_values_and_repeats_are_refused() {
-        assert!(
-            parse("K,macro,1,a document\n")
-                .expect_err("kind")
-                .contains("`macro`")
-        );
-        assert!(
-            parse("K,const,one,a document\n")
-                .expect_err("value")
-                .contains("`one`")
-        );
-        assert!(
-            parse("S,struct,8,a document\n")
-                .expect_err("value")
-                .contains("`8`")
-        );
-        let twice = parse("K,const,1,a document\nK,const,1,a document\n").expect_err("twice");
+    fn bad_values_and_repeats_are_refused() {
+        for value in [
+            "one",
+            "@4",
+            "size=8",
+            "size=8:align=4;A",
+            "size=8:align=4;A@x:1",
+        ] {
+            let error = parse(&format!("K,{value},a document\n")).expect_err("value");
+            assert_eq!(error, format!("list.csv:2: `{value}` is no value"));
+        }
+        let twice = parse("K,1,a document\nK,1,a document\n").expect_err("twice");
         assert!(twice.contains("list.csv:3: `K` appears twice"), "{twice}");
     }
 }

@@ -104,7 +104,10 @@ fn bindings_agree_with_the_facts() {
         .filter(|name| !is_anonymous_part(name))
         .collect();
     let mut ndis = Bindings::default();
-    ndis.add_crate(&ndis_folder.join("src/lib.rs"), "ndis_sys")
+    let expanded = probe
+        .expand("ndis-sys")
+        .unwrap_or_else(|error| panic!("{error}"));
+    ndis.add_text(&ndis_folder, "ndis_sys", &expanded)
         .unwrap_or_else(|error| panic!("{error}"));
 
     let mut plan = Plan::new(&facts, &sourced);

@@ -14,8 +14,8 @@ pub(super) enum Expectation {
     Field(Vec<(u64, Extent)>),
     /// An integer with bit fields in it, given where the bit fields of its structure are.
     BitStorage(Vec<u64>),
-    /// A value.
-    Value(i128),
+    /// One of these values; more than one only where a C name means several bit fields.
+    Value(Vec<i128>),
 }
 
 impl Expectation {
@@ -41,9 +41,11 @@ impl Expectation {
                     Err(Problem::Unknown)
                 }
             }
-            Self::Value(expected) if holds(*expected, first, second) => Ok(()),
-            Self::Value(expected) => Err(Problem::Value {
-                expected: *expected,
+            Self::Value(values) if values.iter().any(|value| holds(*value, first, second)) => {
+                Ok(())
+            }
+            Self::Value(values) => Err(Problem::Value {
+                expected: values.first().copied().unwrap_or_default(),
                 found: first,
                 size: second,
             }),
@@ -56,9 +58,9 @@ fn fits((offset, extent): (u64, Extent), found: (u64, u64)) -> bool {
         Extent::Bytes(size) => found == (offset, size),
         // In Rust such an array has length 0, or 1 as old C headers have it.
         Extent::Flexible => found.0 == offset,
-        // An integer stands for a bit field when it is all of that integer's bits.
+        // An integer that holds a group of bit fields may bear the first one's name.
         Extent::Bits { first, count } => {
-            first == 0 && found == (offset, u64::from(count / 8)) && count % 8 == 0
+            first == 0 && found.0 == offset && found.1 <= 8 && found.1 * 8 >= u64::from(count)
         }
     }
 }
@@ -113,6 +115,14 @@ mod tests {
         let expectation = Expectation::Field(vec![(16, Extent::Flexible)]);
         assert_eq!(expectation.check([16, 0]), Ok(()));
         assert!(expectation.check([8, 0]).is_err());
+    }
+
+    #[test]
+    fn an_integer_may_bear_the_name_of_its_first_bit_field() {
+        let at = |first| Expectation::Field(vec![(4, Extent::Bits { first, count: 2 })]);
+        assert_eq!(at(0).check([4, 4]), Ok(()));
+        assert!(at(0).check([8, 4]).is_err());
+        assert!(at(2).check([4, 4]).is_err());
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Which questions are asked about which binding.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use facts::{Extent, Facts, Layout};
 
 use super::expect::Expectation;
-use super::{Finding, Problem, Report};
+use super::{Finding, Problem, Report, bits};
 use crate::probe::{Request, Row};
 use crate::source::{Aggregate, Bindings, Constant, Target};
 use crate::sourced::Sourced;
@@ -21,6 +21,9 @@ pub struct Plan<'a> {
     /// Names of items of the sourced list that were used.
     used_sourced: BTreeSet<String>,
 }
+
+/// Structures that stand in others: where, as the others' names and C paths with a dot at the end.
+type Parts = BTreeMap<String, Vec<(String, String)>>;
 
 /// The structure whose fields are being gone through.
 struct Owner<'a> {
@@ -79,7 +82,7 @@ impl<'a> Plan<'a> {
 
     /// Everything a crate declares. What neither the facts nor the sourced list has is a finding.
     pub fn add_all(&mut self, bindings: &Bindings) {
-        let mut parts = BTreeSet::new();
+        let mut parts = Parts::new();
         let mut unknown = Vec::new();
         for (name, aggregate) in &bindings.aggregates {
             if !self.add_struct(bindings, name, aggregate, &mut parts) {
@@ -88,12 +91,12 @@ impl<'a> Plan<'a> {
         }
         for (name, aggregate) in unknown {
             // A part of another structure was compared there, field by field.
-            if !parts.contains(name) {
+            if !parts.contains_key(name) {
                 self.unknown(&aggregate.path);
             }
         }
         for constant in bindings.constants.values() {
-            if !self.add_constant(constant) {
+            if !self.add_constant(constant, &parts) {
                 self.unknown(&constant.path);
             }
         }
@@ -102,21 +105,22 @@ impl<'a> Plan<'a> {
     /// What a crate declares and the facts or the sourced list have. The structures in `required`
     /// must be there.
     pub fn add_known(&mut self, bindings: &Bindings, required: &BTreeSet<&str>) {
-        let mut parts = BTreeSet::new();
+        let mut parts = Parts::new();
         let mut unknown = Vec::new();
         for (name, aggregate) in &bindings.aggregates {
             let known = self.add_struct(bindings, name, aggregate, &mut parts);
-            if !known && required.contains(name.as_str()) {
+            let is_opaque = !aggregate.fields.iter().any(|field| field.public);
+            if !known && !is_opaque && required.contains(name.as_str()) {
                 unknown.push((name, aggregate));
             }
         }
         for (name, aggregate) in unknown {
-            if !parts.contains(name) {
+            if !parts.contains_key(name) {
                 self.unknown(&aggregate.path);
             }
         }
         for constant in bindings.constants.values() {
-            self.add_constant(constant);
+            self.add_constant(constant, &parts);
         }
     }
 
@@ -137,7 +141,7 @@ impl<'a> Plan<'a> {
         bindings: &Bindings,
         name: &str,
         aggregate: &Aggregate,
-        parts: &mut BTreeSet<String>,
+        parts: &mut Parts,
     ) -> bool {
         let c_name = name.strip_prefix('_').unwrap_or(name);
         let layout = self.facts.layout(c_name);
@@ -173,7 +177,7 @@ impl<'a> Plan<'a> {
         part: &Aggregate,
         c_prefix: &str,
         prefix: &str,
-        parts: &mut BTreeSet<String>,
+        parts: &mut Parts,
     ) {
         for field in &part.fields {
             if field.name.starts_with("_bitfield_") {
@@ -195,17 +199,25 @@ impl<'a> Plan<'a> {
             let known = !places.is_empty();
             let has_parts = self.has_parts(owner, &c_path);
             if known {
-                self.report.fields += 1;
+                let all_bits = places
+                    .iter()
+                    .all(|(_, extent)| matches!(extent, Extent::Bits { .. }));
+                if all_bits {
+                    self.report.bit_fields += 1;
+                } else {
+                    self.report.fields += 1;
+                }
                 self.ask_field(owner, &path, Expectation::Field(places));
             }
             match inner {
                 Some((name, inner)) if has_parts || !known => {
-                    parts.insert(name.to_owned());
                     let c_inner = if known {
                         format!("{c_path}.")
                     } else {
                         c_prefix.to_owned()
                     };
+                    let place = (owner.name.to_owned(), c_inner.clone());
+                    parts.entry(name.to_owned()).or_default().push(place);
                     self.add_fields(owner, inner, &c_inner, &format!("{path}."), parts);
                 }
                 _ if known => {}
@@ -272,7 +284,20 @@ impl<'a> Plan<'a> {
                 .any(|name| name.starts_with(&prefix))
     }
 
-    fn add_constant(&mut self, constant: &Constant) -> bool {
+    /// What a constant of a type must be if it stands for one of that type's bit fields.
+    fn bit_field_values(&self, group: &str, name: &str, parts: &Parts) -> Option<Vec<i128>> {
+        let own = (group.to_owned(), String::new());
+        let places = parts.get(group).into_iter().flatten().chain([&own]);
+        let mut values = Vec::new();
+        for (owner, prefix) in places {
+            if let Some(layout) = self.facts.layout(owner) {
+                values.extend(bits::values(layout, prefix, name));
+            }
+        }
+        (!values.is_empty()).then_some(values)
+    }
+
+    fn add_constant(&mut self, constant: &Constant, parts: &Parts) -> bool {
         let qualified = match &constant.group {
             Some(group) => format!("{group}::{}", constant.name),
             None => constant.name.clone(),
@@ -289,13 +314,30 @@ impl<'a> Plan<'a> {
             .group
             .as_deref()
             .and_then(|group| self.facts.enumerator(group, &constant.name));
-        let in_facts = of_enum.or_else(|| self.facts.constant(&constant.name));
-        let expected = match (in_facts, self.sourced.constants.get(&qualified)) {
-            (Some(expected), _) => expected,
-            (None, Some(expected)) => {
-                self.report.from_sourced_list += 1;
-                self.used_sourced.insert(qualified);
-                *expected
+        let in_facts = match &constant.group {
+            // A constant of a type means a bit field of that type rather than a macro.
+            Some(group) => of_enum
+                .map(|value| vec![value])
+                .or_else(|| self.bit_field_values(group, &constant.name, parts)),
+            None => None,
+        };
+        let in_facts = in_facts.or_else(|| Some(vec![self.facts.constant(&constant.name)?]));
+        let listed = self.sourced.constants.get(&qualified).copied();
+        if listed.is_some() {
+            self.report.from_sourced_list += 1;
+            self.used_sourced.insert(qualified);
+        }
+        let expected = match (in_facts, listed) {
+            (Some(expected), None) => expected,
+            (None, Some(listed)) => vec![listed],
+            // The tables hold the low 32 bits of what C computed in 64.
+            (Some(expected), Some(listed)) if expected == [listed & 0xffff_ffff] => vec![listed],
+            (Some(_), Some(_)) => {
+                self.report.findings.push(Finding {
+                    item: constant.path.clone(),
+                    problem: Problem::Contradiction,
+                });
+                return true;
             }
             (None, None) => return false,
         };
@@ -314,9 +356,11 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    const LIST: &str = "name,kind,value,source\n\
-        OURS,const,7,a document\nOURS_S,struct,4:4,a document\nOURS_S.A,field,0:4,a document\n\
-        MDL.Extra,field,44:4,a document\nTEXT,text,-,a document\n";
+    const LIST: &str = "name,value,source\n\
+        OURS,7,a document\nOURS_S,size=4:align=4;A@0:4,a document\n\
+        MDL.Extra,@44:4,a document\nTEXT,text,a document\n\
+        NDIS_LINK_SPEED_UNKNOWN,0xffffffffffffffff,a document\n\
+        NDIS_STATUS_RESOURCES,0x1,a document\n";
 
     /// Plans for a source, answers with `answer`, and gives the report's findings.
     fn findings(text: &str, answer: impl Fn(&Request) -> Row) -> (Report, Vec<String>) {
@@ -485,13 +529,55 @@ mod tests {
     }
 
     #[test]
+    fn constants_of_a_type_are_compared_with_its_bit_fields() {
+        let text = "pub struct NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO { pub Value: u64 }
+            impl NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO {
+                pub const RECEIVE_LOOPBACK: u64 = 1 << 6; pub const MADE_UP: u64 = 1; }";
+        let answer = |value| {
+            move |request: &Request| match request {
+                Request::Layout { .. } => [8, 8],
+                Request::Field { .. } => [0, 8],
+                Request::Constant { .. } => [value, 8],
+            }
+        };
+        let (_, right) = findings(text, answer(1 << 6));
+        assert_eq!(right.len(), 1, "{right:?}");
+        assert!(
+            right[0].contains("::MADE_UP: in no fact table"),
+            "{right:?}"
+        );
+        let (_, wrong) = findings(text, answer(1 << 5));
+        assert!(
+            wrong[1].contains("RECEIVE_LOOPBACK: 0x20 in 8 bytes"),
+            "{wrong:?}"
+        );
+    }
+
+    #[test]
+    fn the_list_may_widen_a_fact_but_not_contradict_it() {
+        let text = "pub const NDIS_LINK_SPEED_UNKNOWN: u64 = u64::MAX;";
+        let (_, wide) = findings(text, |_| [u64::MAX, 8]);
+        assert!(wide.is_empty(), "{wide:?}");
+        let (_, other) = findings("pub const NDIS_STATUS_RESOURCES: u32 = 1;", |_| [1, 4]);
+        assert!(other[0].contains("disagree"), "{other:?}");
+    }
+
+    #[test]
     fn sourced_items_nobody_uses_are_listed() {
         let facts = Facts::load(&Facts::checked_in_folder()).expect("checked in");
         let sourced = Sourced::parse(Path::new("list.csv"), LIST).expect("valid");
         let plan = Plan::new(&facts, &sourced);
         assert_eq!(
             plan.unused_sourced(),
-            ["OURS", "OURS_S", "MDL.Extra", "OURS_S.A", "TEXT"]
+            [
+                "NDIS_LINK_SPEED_UNKNOWN",
+                "NDIS_STATUS_RESOURCES",
+                "OURS",
+                "OURS_S",
+                "MDL.Extra",
+                "OURS_S.A",
+                "TEXT"
+            ]
         );
     }
 }
