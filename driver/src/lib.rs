@@ -1,30 +1,24 @@
-//! probe
+//! `netfront.sys`: the NDIS miniport for Xen's paravirtual network.
+//!
+//! # Life of the driver
+//! 1. [`entry`] registers the miniport with the newest NDIS version that the system and the driver
+//!    share.
+//! 2. NDIS attaches to each vif device of `xenbus.sys` and calls the [`handlers`].
+//! 3. `MiniportUnload` undoes the registration.
+//!
+//! All decisions live in crates without NT types; here callbacks become calls on them.
 #![no_std]
-#![allow(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects
+)]
+
+mod entry;
+mod handlers;
+
 use driver_image as _;
-use wdk_sys::{DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING};
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-
-/// entry
-#[unsafe(export_name = "DriverEntry")]
-pub unsafe extern "system" fn driver_entry(
-    driver: &mut DRIVER_OBJECT,
-    _path: PCUNICODE_STRING,
-) -> NTSTATUS {
-    driver.DriverUnload = Some(unload);
-    driver.MajorFunction[3] = None;
-    unsafe {
-        wdk_sys::ntddk::DbgPrintEx(77, 3, c"hello".as_ptr());
-    }
-    0
-}
-unsafe extern "C" fn unload(d: *mut DRIVER_OBJECT) {
-    let d = unsafe { &mut *d };
-    if let Some(f) = d.DriverUnload {
-        unsafe { f(core::ptr::null_mut()) }
-    }
-}
+nt::driver_runtime!(nt::pool::Tag::new(b"XNet"));

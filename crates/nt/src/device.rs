@@ -140,6 +140,10 @@ impl<T: Send + Sync> Device<T> {
                 align_of::<T>() <= EXTENSION_ALIGNMENT,
                 "the kernel does not align extensions further"
             );
+            assert!(
+                size_of::<T>() != 0,
+                "a device without an extension has no address for one"
+            );
         }
         let size = ULONG::try_from(size_of::<T>()).map_err(|_| Status::INVALID_PARAMETER)?;
         let mut characteristics = wdk_sys::FILE_DEVICE_SECURE_OPEN;

@@ -152,7 +152,7 @@ impl Irp {
         lower: DeviceRef,
         tag: Tag,
         context: C,
-        finish: fn(C, Self, &AtMostDispatch<'_>),
+        finish: fn(C, Self, &mut AtMostDispatch<'_>),
         irql: &AtMostDispatch<'_>,
     ) -> Status {
         let completion = Completion {
@@ -359,7 +359,7 @@ fn status_field(irp: NonNull<IRP>) -> *mut NTSTATUS {
 /// What [`Irp::forward_then`] keeps until the drivers below have finished.
 struct Completion<C> {
     context: C,
-    finish: fn(C, Irp, &AtMostDispatch<'_>),
+    finish: fn(C, Irp, &mut AtMostDispatch<'_>),
     tag: Tag,
 }
 
@@ -392,8 +392,8 @@ kernel_callback! {
             // SAFETY: the IRP is ours again, since this routine keeps it from the drivers above.
             if let Some(irp) = unsafe { Irp::from_raw(irp) } {
                 // SAFETY: completion runs at DISPATCH_LEVEL or below; the token ends with the call.
-                let irql = unsafe { AtMostDispatch::assume() };
-                (block.finish)(block.context, irp, &irql);
+                let mut irql = unsafe { AtMostDispatch::assume() };
+                (block.finish)(block.context, irp, &mut irql);
             }
         }
         Status::MORE_PROCESSING_REQUIRED.into_raw()

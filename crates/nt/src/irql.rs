@@ -128,7 +128,7 @@ impl Isr<'_> {
     /// # Safety
     /// Only an interrupt service routine may make it, and it must not outlive the routine.
     pub unsafe fn assume() -> Self {
-        check(|irql| irql >= DISPATCH_LEVEL);
+        check(|irql| irql > DISPATCH_LEVEL);
         Self {
             _scope: PhantomData,
         }

@@ -4,6 +4,7 @@
 //! leaving is one atomic operation at any IRQL up to `DISPATCH_LEVEL`.
 
 use core::fmt;
+use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
@@ -85,12 +86,15 @@ impl Rundown {
     }
 
     /// Enters for as long as the guard lives; none when the end has begun.
-    pub fn guard<'a>(&'a self, irql: &'a AtMostDispatch<'_>) -> Option<Guard<'a>> {
+    ///
+    /// The guard does not keep the token, so that locks can be taken while it lives.
+    pub fn guard(&self, irql: &AtMostDispatch<'_>) -> Option<Guard<'_>> {
+        let _ = irql;
         let ticket = self.enter()?;
         Some(Guard {
             rundown: self,
             ticket: ManuallyDrop::new(ticket),
-            irql: GuardIrql(irql),
+            thread: PhantomData,
         })
     }
 
@@ -156,24 +160,22 @@ impl fmt::Debug for Rundown {
     }
 }
 
-/// One use, until dropped.
+/// One use, until dropped. Stays on its thread, so it cannot get into a service routine.
 #[derive(Debug)]
 pub struct Guard<'a> {
     rundown: &'a Rundown,
     ticket: ManuallyDrop<Ticket>,
-    irql: GuardIrql<'a>,
+    thread: PhantomData<*const ()>,
 }
-
-/// The token of a guard. It keeps the guard on its thread, where the token still holds when the
-/// guard is dropped.
-#[derive(Debug)]
-struct GuardIrql<'a>(&'a AtMostDispatch<'a>);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         // SAFETY: taken once, at the end.
         let ticket = unsafe { ManuallyDrop::take(&mut self.ticket) };
-        self.rundown.leave(ticket, self.irql.0);
+        // SAFETY: made with a token on this thread, which runs at DISPATCH_LEVEL or below but in
+        // service routines; those have no token to make a guard with.
+        let irql = unsafe { AtMostDispatch::assume() };
+        self.rundown.leave(ticket, &irql);
     }
 }
 

@@ -89,16 +89,18 @@ fn a_full_table_says_try_later_and_a_reply_makes_room() {
 
 #[test]
 fn a_full_outbox_says_try_later() {
-    let mut link = Link::new();
+    let mut client = client(1);
     let value = [0; 4000];
-    link.client.write(None, path("a"), &value).unwrap();
-    link.client.write(None, path("a"), &value).unwrap();
+    client.write(None, path("a"), &value).unwrap();
+    client.write(None, path("a"), &value).unwrap();
     assert_eq!(
-        link.client.write(None, path("a"), &value),
+        client.write(None, path("a"), &value),
         Err(SubmitError::TryLater)
     );
-    assert_eq!(link.run().len(), 2);
-    assert!(link.client.write(None, path("a"), &value).is_ok());
+    client.output();
+    client.sent(4500);
+    assert!(client.write(None, path("a"), &value).is_ok());
+    assert_eq!(client.output().len(), 3 * (16 + 2 + 4000) - 4500);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn all_operations_appear_together_at_the_commit() {
     link.peer.set("in", "value");
     // More than fit in the window at once.
     let writes = if cfg!(miri) { 10 } else { 40 };
-    let names: Vec<String> = (0..40)
+    let names: Vec<String> = (0..writes)
         .map(|n| format!("device/vif/0/queue-{n}/tx-ring-ref"))
         .collect();
     let mut ops: Vec<Op<'_>> = names

@@ -18,10 +18,6 @@ struct Xen {
 impl Xen {
     fn new() -> Self {
         let words: Vec<AtomicU32> = (0..1024).map(|_| AtomicU32::new(0)).collect();
-        prepare_page(&words);
-        for word in &words {
-            word.store(0, Ordering::SeqCst);
-        }
         Self {
             words,
             control: Box::default(),

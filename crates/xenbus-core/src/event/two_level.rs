@@ -141,8 +141,8 @@ mod tests {
     fn shared() -> Box<SharedInfo> {
         Box::new(SharedInfo {
             vcpu_info: Default::default(),
-            evtchn_pending: std::array::from_fn(|_| AtomicU64::new(0)),
-            evtchn_mask: std::array::from_fn(|_| AtomicU64::new(0)),
+            evtchn_pending: [const { AtomicU64::new(0) }; 64],
+            evtchn_mask: [const { AtomicU64::new(0) }; 64],
             wc_version: 0.into(),
             wc_sec: 0.into(),
             wc_nsec: 0.into(),

@@ -10,8 +10,8 @@ use xen_abi::xs_wire::XenstoreDomainInterface as Page;
 
 pub(crate) fn page() -> Box<Page> {
     Box::new(Page {
-        req: std::array::from_fn(|_| AtomicU8::new(0)),
-        rsp: std::array::from_fn(|_| AtomicU8::new(0)),
+        req: [const { AtomicU8::new(0) }; 1024],
+        rsp: [const { AtomicU8::new(0) }; 1024],
         req_cons: AtomicU32::new(0),
         req_prod: AtomicU32::new(0),
         rsp_cons: AtomicU32::new(0),

@@ -1,0 +1,65 @@
+//! `DriverEntry` and `MiniportUnload`.
+#![allow(
+    unsafe_code,
+    reason = "entry points called by the kernel with raw pointers"
+)]
+
+use core::ffi::c_void;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use ndis::registration::{self, Registration};
+use nt::log::Component;
+use nt::sys::{DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
+
+use crate::handlers;
+
+/// Version of the driver, as NDIS is told it.
+pub(crate) const DRIVER_VERSION: (u8, u8) = (0, 1);
+
+/// Handle of the registration; null when there is none. Written in `DriverEntry` and taken in
+/// `MiniportUnload`, between which nothing else touches it.
+static DRIVER_HANDLE: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+
+/// Called by the kernel once the image is loaded. `PASSIVE_LEVEL`.
+///
+/// # Safety
+/// The arguments are those the kernel passes.
+#[unsafe(export_name = "DriverEntry")]
+unsafe extern "system" fn driver_entry(
+    driver: *mut DRIVER_OBJECT,
+    registry_path: *mut UNICODE_STRING,
+) -> NTSTATUS {
+    nt::log::set_component(Component::Network);
+    // SAFETY: the kernel's own arguments; the handlers keep NDIS's contract.
+    let registered =
+        unsafe { registration::register(driver, registry_path, &handlers::ALL, DRIVER_VERSION) };
+    match registered {
+        Ok(Registration { handle, version }) => {
+            DRIVER_HANDLE.store(handle, Ordering::Release);
+            nt::log_info!(
+                "registered with NDIS {}.{}",
+                version.major(),
+                version.minor()
+            );
+            nt::sys::STATUS_SUCCESS
+        }
+        Err(status) => {
+            nt::log_error!("NDIS refused the driver: {status:?}");
+            // NDIS_STATUS codes of registration are NTSTATUS values (ndis.h).
+            status.0
+        }
+    }
+}
+
+/// Undoes `DriverEntry`, after every adapter was halted. `PASSIVE_LEVEL`.
+///
+/// # Safety
+/// Called by NDIS.
+pub(crate) unsafe extern "win64" fn unload(_driver: *mut DRIVER_OBJECT) {
+    let handle = DRIVER_HANDLE.swap(ptr::null_mut(), Ordering::AcqRel);
+    if !handle.is_null() {
+        // SAFETY: the handle of the registration, taken out so that this happens once.
+        unsafe { ndis_sys::NdisMDeregisterMiniportDriver(handle) };
+    }
+}
