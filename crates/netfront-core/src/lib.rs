@@ -2,7 +2,7 @@
 //! I/O.
 //!
 //! Pages, grants, event channels, XenStore and clocks belong to the shell; it lends them through
-//! the small traits [`tx::TxMemory`] and [`rx::RxMemory`], or passes
+//! the small traits [`tx::TxMemory`], [`rx::RxMemory`] and [`control::ControlMemory`], or passes
 //! values in. Times are milliseconds of a clock that does not go back. Nothing here waits,
 //! allocates after connecting, or panics on what a peer says.
 //!
@@ -10,6 +10,8 @@
 //! |---|---|---|
 //! | [`tx`] | frames to slots, responses to completions | queue |
 //! | [`rx`] | posted pages to packets | queue |
+//! | [`control`] | hash negotiation on the control ring | vif |
+//! | [`connect`] | the `XenBus` state machine | vif |
 //! | [`watchdog`] | a backend that stopped answering | vif |
 //!
 //! A queue shares nothing with another queue: each may be driven by its own CPU without a lock.
@@ -36,6 +38,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod connect;
+pub mod control;
 pub mod rx;
 pub mod table;
 pub mod tx;

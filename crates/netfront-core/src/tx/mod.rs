@@ -17,6 +17,7 @@
 //! read-only once per connection and stay so.
 
 mod completion;
+mod lent;
 mod plan;
 mod queue;
 #[cfg(test)]
@@ -24,14 +25,15 @@ mod tests;
 mod validate;
 
 pub use completion::{Leak, TxDone, TxOutcome};
+pub use lent::{
+    CopyFailed, Multicast, StillMapped, Submission, SubmitError, TxBroken, TxCounters, TxMemory,
+    TxResources,
+};
 pub use plan::{
     Fragment, Frame, HEADER_BYTES, MAX_EXTRAS, MAX_SLOTS, MIN_FRAME, Plan, PlannedSlot, Reject,
     Source, TxChecksum, TxPolicy, plan,
 };
-pub use queue::{
-    CopyFailed, Multicast, StillMapped, Submission, SubmitError, TxBroken, TxCounters, TxMemory,
-    TxQueue, TxResources,
-};
+pub use queue::TxQueue;
 pub use validate::{TxSlot, Violation, validate};
 
 /// Pages of the header pool: 128 bytes for each slot.
