@@ -1,0 +1,3 @@
+//! System services in their kernel form (`Zw`): the registry.
+
+pub(crate) mod registry;
