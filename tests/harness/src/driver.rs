@@ -40,6 +40,28 @@ pub(crate) fn invoke(what: &'static str, address: usize, arguments: &[usize]) ->
     call(what, address, arguments, false)
 }
 
+/// As [`invoke`], for a callback that must return at another level than it is entered (a cancel routine).
+pub(crate) fn invoke_lowering(what: &'static str, address: usize, arguments: &[usize], to: u8) -> usize {
+    let cpu = kernel().sched.cpu().index;
+    let thread = kernel().sched.current();
+    push_frame(&thread, what, false);
+    let mut all = [0_usize; 8];
+    for (slot, from) in all.iter_mut().zip(arguments) {
+        *slot = *from;
+    }
+    let result = call_win64(address, all);
+    thread.frames.lock().pop();
+    let irql = kernel().sched.cpu().irql();
+    if irql != to {
+        rules::violate(
+            &rules::IRQL_RESTORED,
+            format!("{what} on cpu {cpu} must return at IRQL {to}; it returned at {irql}"),
+        );
+        kernel().sched.cpu().set_irql(to);
+    }
+    result
+}
+
 /// As [`invoke`], for a callback that interrupts whatever runs: ISR or DPC.
 pub(crate) fn interrupt(what: &'static str, address: usize, arguments: &[usize]) -> usize {
     call(what, address, arguments, true)

@@ -85,6 +85,9 @@ impl Builder {
             io: crate::io::Io::default(),
             registry: Registry::default(),
             handles: crate::ob::Handles::default(),
+            pnp: crate::pnp::Pnp::default(),
+            mm: crate::mm::Mm::default(),
+            etw: crate::etw::Etw::default(),
         });
         kernel.sched.start(&kernel);
         Ok(Harness { kernel, seed: self.seed, drivers: Vec::new() })
@@ -274,6 +277,18 @@ impl Harness {
         self.kernel.log.lines()
     }
 
+    /// Events written by tracing providers so far.
+    #[must_use]
+    pub fn trace_events(&self) -> Vec<crate::etw::TraceEvent> {
+        self.kernel.etw.events()
+    }
+
+    /// Interrupt vectors that nobody was connected to, or nobody claimed.
+    #[must_use]
+    pub fn unclaimed_interrupts(&self) -> Vec<u32> {
+        self.kernel.interrupts.unclaimed()
+    }
+
     /// Chooses which calls of failing-capable exports fail from now on.
     pub fn set_fault_plan(&self, plan: FaultPlan) {
         self.kernel.faults.set(plan);
@@ -350,8 +365,10 @@ impl Machine {
         Some(self.kernel.upgrade()?.space.hole_start())
     }
 
-    /// Raises interrupt `vector` at `irql` on processor `cpu`; it is taken when the processor's level allows.
-    pub fn raise_interrupt(&self, cpu: u32, vector: u32, irql: u8) {
+    /// Raises interrupt `vector` on processor `cpu`, at the IRQL that is the vector divided by 16; it is taken when
+    /// the processor's level allows.
+    pub fn raise_interrupt(&self, cpu: u32, vector: u32) {
+        let irql = u8::try_from(vector / 16).unwrap_or(15).min(15);
         if let Some(kernel) = self.kernel.upgrade()
             && let Some(cpu) = kernel.sched.cpus().get(cpu as usize)
         {

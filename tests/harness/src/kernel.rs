@@ -29,6 +29,9 @@ pub(crate) struct Kernel {
     pub(crate) io: crate::io::Io,
     pub(crate) registry: crate::zw::registry::Registry,
     pub(crate) handles: crate::ob::Handles,
+    pub(crate) pnp: crate::pnp::Pnp,
+    pub(crate) mm: crate::mm::Mm,
+    pub(crate) etw: crate::etw::Etw,
 }
 
 impl core::fmt::Debug for Kernel {

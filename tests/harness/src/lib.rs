@@ -13,6 +13,7 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 mod driver;
+mod etw;
 mod ex;
 mod export;
 mod harness;
@@ -22,20 +23,28 @@ mod io;
 mod ke;
 mod kernel;
 mod mem;
+mod mm;
 mod ob;
 mod platform;
+mod pnp;
+mod po;
 mod ps;
 mod rtl;
 pub mod rules;
 mod sched;
 mod zw;
 
+pub use etw::TraceEvent;
 pub use export::{Export, Module, all as all_exports_registered};
 pub use harness::{Builder, DriverId, Harness, Machine, SECOND};
 pub use image::LoadError;
 pub use kernel::FaultPlan;
 pub use mem::guest::{Guest, read_bytes, write_bytes};
 pub use platform::{Bare, Hypercall, Platform};
+pub use pnp::relations::Changes;
+pub use pnp::resources::LINE_VECTOR;
+pub use pnp::root::RootDevice;
+pub use pnp::{DeviceId, Identity, NodeState};
 pub use rtl::log::LogLine;
 pub use sched::Stop;
 pub use zw::registry::Value;
@@ -52,12 +61,21 @@ fn all_exports() -> Vec<Export> {
         ke::wait::exports(),
         ex::list::exports(),
         ex::pool::exports(),
+        etw::exports(),
+        io::connect::exports(),
+        io::device::exports(),
         io::driver_object::exports(),
+        io::irp::exports(),
+        io::remove_lock::exports(),
+        io::work::exports(),
+        mm::exports(),
         ob::exports(),
+        po::exports(),
         ps::exports(),
         rtl::log::exports(),
         rtl::memory::exports(),
         rtl::string::exports(),
+        zw::key::exports(),
     ]
     .concat()
 }

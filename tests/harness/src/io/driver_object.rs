@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wdk_sys::{DRIVER_EXTENSION, DRIVER_OBJECT, UNICODE_STRING};
+use wdk_sys::{DRIVER_EXTENSION, DRIVER_OBJECT, IRP, UNICODE_STRING};
 
 use crate::driver;
 use crate::export::{Module, exports};
@@ -23,7 +23,9 @@ exports! { Module::Ntoskrnl;
 
 /// What `MajorFunction` holds where a driver has set nothing.
 extern "win64" fn invalid_request(_device: usize, irp: usize) -> i32 {
-    let _ = irp;
+    let packet = irp as *mut IRP;
+    field!(packet, IRP, IoStatus.__bindgen_anon_1.Status).store(STATUS_INVALID_DEVICE_REQUEST);
+    crate::io::irp::complete(packet, 0);
     STATUS_INVALID_DEVICE_REQUEST
 }
 
@@ -109,6 +111,18 @@ pub(crate) fn check_leaks(driver: &Driver) {
             &rules::LEAK,
             format!("{name} leaves {} pool blocks: {}", blocks.len(), list.join(", ")),
         );
+    }
+    let mut rest = kernel.mm.owned_by(name);
+    let counted = [
+        (crate::io::irp::owned_by(name), "IRPs"),
+        (crate::io::work::owned_by(name), "work items"),
+        (kernel.etw.owned_by(name), "trace providers"),
+        (kernel.io.devices.lock().values().filter(|device| device.owner == *name).count(), "device objects"),
+        (kernel.interrupts.owned_by(image.base, image.size), "connected interrupts"),
+    ];
+    rest.extend(counted.iter().filter(|(count, _)| *count != 0).map(|(count, what)| format!("{count} {what}")));
+    if !rest.is_empty() {
+        rules::violate(&rules::LEAK, format!("{name} leaves {}", rest.join(", ")));
     }
     let handles = kernel.handles.owned_by(name);
     if handles != 0 {

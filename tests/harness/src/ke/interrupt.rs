@@ -45,8 +45,10 @@ impl Interrupts {
         self.connected.lock().iter().copied().find(|interrupt| interrupt.object == object)
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.connected.lock().len()
+    /// Service routines inside an image that are still connected.
+    pub(crate) fn owned_by(&self, base: usize, size: usize) -> usize {
+        let image = base..base + size;
+        self.connected.lock().iter().filter(|interrupt| image.contains(&interrupt.routine)).count()
     }
 
     /// Vectors that came when nobody was connected, or nobody claimed.

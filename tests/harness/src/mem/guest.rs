@@ -139,11 +139,11 @@ impl Guest<u64> {
 /// The address of a field of the structure at a [`Guest`]: `field!(event, KEVENT, Header.SignalState)`.
 #[macro_export]
 macro_rules! field {
-    ($at:expr, $kind:ty, $($name:ident).+) => {
-        $crate::Guest::<$kind>::from($at).project(
-            core::mem::offset_of!($kind, $($name).+),
-            |whole: &$kind| &raw const whole.$($name).+,
-        )
+    ($at:expr, $kind:ty, $first:ident $(. $rest:ident)*) => {
+        // The whole offset at once, then the types one level at a time: no union field is ever read.
+        $crate::Guest::<$kind>::from($at)
+            .project(core::mem::offset_of!($kind, $first $(. $rest)*), |whole| &raw const whole.$first)
+            $(.project(0, |part| &raw const part.$rest))*
     };
 }
 
