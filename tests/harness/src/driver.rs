@@ -41,7 +41,12 @@ pub(crate) fn invoke(what: &'static str, address: usize, arguments: &[usize]) ->
 }
 
 /// As [`invoke`], for a callback that must return at another level than it is entered (a cancel routine).
-pub(crate) fn invoke_lowering(what: &'static str, address: usize, arguments: &[usize], to: u8) -> usize {
+pub(crate) fn invoke_lowering(
+    what: &'static str,
+    address: usize,
+    arguments: &[usize],
+    to: u8,
+) -> usize {
     let cpu = kernel().sched.cpu().index;
     let thread = kernel().sched.current();
     push_frame(&thread, what, false);
@@ -70,7 +75,10 @@ pub(crate) fn interrupt(what: &'static str, address: usize, arguments: &[usize])
 fn call(what: &'static str, address: usize, arguments: &[usize], interrupting: bool) -> usize {
     let kernel = kernel();
     if !kernel.space.executable(address) && !crate::export::is_thunk(address) {
-        rules::die(&rules::POINTER, format!("{what} is {address:#x}, which is no code of a driver"));
+        rules::die(
+            &rules::POINTER,
+            format!("{what} is {address:#x}, which is no code of a driver"),
+        );
     }
     let irql = kernel.sched.cpu().irql();
     let held = kernel.sched.cpu().held.lock().len();
@@ -88,7 +96,10 @@ fn call(what: &'static str, address: usize, arguments: &[usize], interrupting: b
     if cpu.irql() != irql {
         rules::violate(
             &rules::IRQL_RESTORED,
-            format!("{what} was entered at IRQL {irql} and returned at {}", cpu.irql()),
+            format!(
+                "{what} was entered at IRQL {irql} and returned at {}",
+                cpu.irql()
+            ),
         );
         cpu.set_irql(irql);
     }
@@ -101,8 +112,13 @@ fn call(what: &'static str, address: usize, arguments: &[usize], interrupting: b
         cpu.held.lock().truncate(held);
     }
     if thread.regions.load(core::sync::atomic::Ordering::Acquire) != regions {
-        rules::violate(&rules::REGION, format!("{what} left a critical region unbalanced"));
-        thread.regions.store(regions, core::sync::atomic::Ordering::Release);
+        rules::violate(
+            &rules::REGION,
+            format!("{what} left a critical region unbalanced"),
+        );
+        thread
+            .regions
+            .store(regions, core::sync::atomic::Ordering::Release);
     }
     result
 }
@@ -115,7 +131,14 @@ fn push_frame(thread: &crate::sched::thread::Thread, what: &'static str, interru
         Some(frame) if !interrupting => frame.outer + frame.used + BETWEEN,
         _ => 0,
     };
-    frames.push(Frame { what, interrupting, entry, outer, used: 0, reported: false });
+    frames.push(Frame {
+        what,
+        interrupting,
+        entry,
+        outer,
+        used: 0,
+        reported: false,
+    });
 }
 
 /// A driver passed a pointer that it may not use so itself.
@@ -140,14 +163,24 @@ pub(crate) fn fault(fault: &Fault) -> ! {
         if instruction.mnemonic() == Mnemonic::Int && instruction.immediate8() == 0x29 {
             rules::die(
                 &rules::FAIL_FAST,
-                format!("{} failed fast with code {}", kernel.name_address(at), r.rcx),
+                format!(
+                    "{} failed fast with code {}",
+                    kernel.name_address(at),
+                    r.rcx
+                ),
             );
         }
     }
     let touched = usize::try_from(fault.address).unwrap_or(0);
     let block = kernel.pool.describe(touched).unwrap_or_default();
-    let frames: Vec<&str> =
-        kernel.sched.current().frames.lock().iter().map(|frame| frame.what).collect();
+    let frames: Vec<&str> = kernel
+        .sched
+        .current()
+        .frames
+        .lock()
+        .iter()
+        .map(|frame| frame.what)
+        .collect();
     rules::die(
         &rules::FAULT,
         format!(

@@ -48,7 +48,11 @@ impl Etw {
     }
 
     pub(crate) fn owned_by(&self, owner: &str) -> usize {
-        self.providers.lock().values().filter(|(_, by)| by == owner).count()
+        self.providers
+            .lock()
+            .values()
+            .filter(|(_, by)| by == owner)
+            .count()
     }
 }
 
@@ -56,8 +60,17 @@ extern "win64" fn register(guid: usize, _callback: usize, _context: usize, out: 
     let mut bytes = [0; 16];
     read_bytes(guid, &mut bytes);
     let etw = &kernel().etw;
-    let handle = etw.providers.lock().keys().next_back().copied().unwrap_or(0x1000) + 8;
-    etw.providers.lock().insert(handle, (bytes, calling_driver()));
+    let handle = etw
+        .providers
+        .lock()
+        .keys()
+        .next_back()
+        .copied()
+        .unwrap_or(0x1000)
+        + 8;
+    etw.providers
+        .lock()
+        .insert(handle, (bytes, calling_driver()));
     Guest::from(out).store(handle);
     0
 }
@@ -66,14 +79,30 @@ extern "win64" fn unregister(handle: u64) -> i32 {
     if kernel().etw.providers.lock().remove(&handle).is_some() {
         return 0;
     }
-    rules::violate(&rules::OBJECT, format!("EtwUnregister: {handle:#x} is not registered"));
+    rules::violate(
+        &rules::OBJECT,
+        format!("EtwUnregister: {handle:#x} is not registered"),
+    );
     STATUS_INVALID_HANDLE
 }
 
-extern "win64" fn write(handle: u64, descriptor: usize, _activity: usize, count: u32, data: usize) -> i32 {
+extern "win64" fn write(
+    handle: u64,
+    descriptor: usize,
+    _activity: usize,
+    count: u32,
+    data: usize,
+) -> i32 {
     let kernel = kernel();
-    let provider = kernel.etw.providers.lock().get(&handle).map(|(guid, _)| *guid);
-    let Some(provider) = provider else { return STATUS_INVALID_HANDLE };
+    let provider = kernel
+        .etw
+        .providers
+        .lock()
+        .get(&handle)
+        .map(|(guid, _)| *guid);
+    let Some(provider) = provider else {
+        return STATUS_INVALID_HANDLE;
+    };
     let mut all = Vec::new();
     for index in 0..count.min(128) as usize {
         // EVENT_DATA_DESCRIPTOR: pointer, size, reserved.
@@ -83,7 +112,12 @@ extern "win64" fn write(handle: u64, descriptor: usize, _activity: usize, count:
         all.extend_from_slice(&bytes);
     }
     let id = Guest::<u16>::new(descriptor).load();
-    kernel.etw.events.lock().push(TraceEvent { time: kernel.sched.now(), provider, id, data: all });
+    kernel.etw.events.lock().push(TraceEvent {
+        time: kernel.sched.now(),
+        provider,
+        id,
+        data: all,
+    });
     0
 }
 

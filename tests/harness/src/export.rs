@@ -75,13 +75,21 @@ pub(crate) struct Registry {
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let exports: Vec<Export> = crate::all_exports();
     let thunks = Thunks::new(exports.len()).expect("the system gives a few pages of memory");
-    let hashes = exports.iter().map(|export| name_hash(export.name)).collect();
+    let hashes = exports
+        .iter()
+        .map(|export| name_hash(export.name))
+        .collect();
     let mut by_name = BTreeMap::new();
     for (index, export) in exports.iter().enumerate() {
         let before = by_name.insert(export.name, index);
         assert!(before.is_none(), "{} is exported twice", export.name);
     }
-    Registry { exports, hashes, by_name, thunks }
+    Registry {
+        exports,
+        hashes,
+        by_name,
+        thunks,
+    }
 });
 
 fn name_hash(name: &str) -> u64 {

@@ -34,7 +34,10 @@ pub struct Builder {
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Builder").field("cpus", &self.cpus).field("seed", &self.seed).finish_non_exhaustive()
+        out.debug_struct("Builder")
+            .field("cpus", &self.cpus)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +93,11 @@ impl Builder {
             etw: crate::etw::Etw::default(),
         });
         kernel.sched.start(&kernel);
-        Ok(Harness { kernel, seed: self.seed, drivers: Vec::new() })
+        Ok(Harness {
+            kernel,
+            seed: self.seed,
+            drivers: Vec::new(),
+        })
     }
 }
 
@@ -107,7 +114,9 @@ pub struct Harness {
 
 impl std::fmt::Debug for Harness {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Harness").field("seed", &self.seed).finish_non_exhaustive()
+        out.debug_struct("Harness")
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,7 +133,13 @@ impl Harness {
     /// One processor, seed 0, 1 GiB of memory, no hypervisor.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { cpus: 1, seed: 0, ram: 1 << 30, hole: 32 << 20, platform: Arc::new(Bare) }
+        Builder {
+            cpus: 1,
+            seed: 0,
+            ram: 1 << 30,
+            hole: 32 << 20,
+            platform: Arc::new(Bare),
+        }
     }
 
     fn enter(&self) -> Inside {
@@ -136,15 +151,25 @@ impl Harness {
     /// Loads the image at `path` as the driver of service `service`; nothing of it runs yet.
     pub fn load_driver(&mut self, path: &Path, service: &str) -> Result<DriverId, LoadError> {
         let data = std::fs::read(path).map_err(LoadError::File)?;
-        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let name = path
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         self.load_image(&name, &data, service)
     }
 
     /// As [`Harness::load_driver`], for an image in memory.
-    pub fn load_image(&mut self, name: &str, data: &[u8], service: &str) -> Result<DriverId, LoadError> {
+    pub fn load_image(
+        &mut self,
+        name: &str,
+        data: &[u8],
+        service: &str,
+    ) -> Result<DriverId, LoadError> {
         let inside = self.enter();
         let image = Arc::new(load::load(&self.kernel, name, data)?);
-        self.kernel.images.lock().insert(image.base, Arc::clone(&image));
+        self.kernel
+            .images
+            .lock()
+            .insert(image.base, Arc::clone(&image));
         let driver = driver_object::create(image, service);
         drop(inside);
         self.drivers.push(Some(driver));
@@ -152,7 +177,11 @@ impl Harness {
     }
 
     pub(crate) fn driver(&self, id: DriverId) -> Driver {
-        self.drivers.get(id.0).cloned().flatten().expect("the driver is loaded")
+        self.drivers
+            .get(id.0)
+            .cloned()
+            .flatten()
+            .expect("the driver is loaded")
     }
 
     /// Calls the driver's `DriverEntry` on a system thread; returns its status.
@@ -195,7 +224,10 @@ impl Harness {
             }),
         );
         let deadline = self.kernel.sched.now() + PATIENCE;
-        let stop = self.kernel.sched.run(&self.kernel, deadline, &mut || result.lock().is_some());
+        let stop = self
+            .kernel
+            .sched
+            .run(&self.kernel, deadline, &mut || result.lock().is_some());
         let value = result.lock().take();
         match (stop, value) {
             (_, Some(value)) => Ok(value),
@@ -231,7 +263,9 @@ impl Harness {
     /// Runs until `done`, for at most `limit` of virtual time.
     pub fn run_until(&self, limit: u64, mut done: impl FnMut() -> bool) -> Result<(), Stop> {
         let _inside = self.enter();
-        self.kernel.sched.run(&self.kernel, self.kernel.sched.now() + limit, &mut done)
+        self.kernel
+            .sched
+            .run(&self.kernel, self.kernel.sched.now() + limit, &mut done)
     }
 
     /// Everything that broke a rule so far.
@@ -250,7 +284,13 @@ impl Harness {
     pub fn assert_clean(&self) {
         let found = self.violations();
         let list: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert!(found.is_empty(), "seed {}: {} violations:\n{}", self.seed, found.len(), list.join("\n"));
+        assert!(
+            found.is_empty(),
+            "seed {}: {} violations:\n{}",
+            self.seed,
+            found.len(),
+            list.join("\n")
+        );
     }
 
     /// Hash over all that drivers did, in order. Same seed and same inputs: same hash.
@@ -308,7 +348,9 @@ impl Harness {
     /// What simulated hardware holds on to.
     #[must_use]
     pub fn machine(&self) -> Machine {
-        Machine { kernel: Arc::downgrade(&self.kernel) }
+        Machine {
+            kernel: Arc::downgrade(&self.kernel),
+        }
     }
 }
 
@@ -342,21 +384,30 @@ impl Machine {
 
     /// Copies from a kernel address of the guest (a hypercall's argument), page by page.
     pub fn read_virtual(&self, address: u64, out: &mut [u8]) -> Option<()> {
-        self.kernel.upgrade()?.space.read(usize::try_from(address).ok()?, out)
+        self.kernel
+            .upgrade()?
+            .space
+            .read(usize::try_from(address).ok()?, out)
     }
 
     /// Copies to a kernel address of the guest, if the guest may write there.
     pub fn write_virtual(&self, address: u64, data: &[u8]) -> Option<()> {
         let kernel = self.kernel.upgrade()?;
         let address = usize::try_from(address).ok()?;
-        kernel.space.allows(address, data.len(), true).then_some(())?;
+        kernel
+            .space
+            .allows(address, data.len(), true)
+            .then_some(())?;
         kernel.space.write(address, data)
     }
 
     /// Frame that shows at a kernel address of the guest.
     #[must_use]
     pub fn translate(&self, address: u64) -> Option<u64> {
-        self.kernel.upgrade()?.space.physical(usize::try_from(address).ok()?)
+        self.kernel
+            .upgrade()?
+            .space
+            .physical(usize::try_from(address).ok()?)
     }
 
     /// First guest-physical address above the memory: where device memory (the BAR) starts.

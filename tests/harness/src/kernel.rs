@@ -36,7 +36,9 @@ pub(crate) struct Kernel {
 
 impl core::fmt::Debug for Kernel {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        out.debug_struct("Kernel").field("trace", &self.trace).finish_non_exhaustive()
+        out.debug_struct("Kernel")
+            .field("trace", &self.trace)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,12 +77,17 @@ pub(crate) struct Trace {
 
 impl Trace {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self { hash: AtomicU64::new(seed ^ 0xCBF2_9CE4_8422_2325), calls: AtomicU64::new(0) }
+        Self {
+            hash: AtomicU64::new(seed ^ 0xCBF2_9CE4_8422_2325),
+            calls: AtomicU64::new(0),
+        }
     }
 
     fn mix(&self, word: u64) {
         let hash = self.hash.load(Ordering::Acquire);
-        let mixed = (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+        let mixed = (hash ^ word)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(29);
         self.hash.store(mixed, Ordering::Release);
     }
 
@@ -97,7 +104,9 @@ impl Trace {
 
     /// A call into a driver.
     pub(crate) fn callback(&self, what: &str) {
-        self.mix(what.bytes().fold(7, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)));
+        self.mix(what.bytes().fold(7, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+        }));
     }
 
     pub(crate) fn hash(&self) -> u64 {

@@ -81,7 +81,10 @@ fn all_exports() -> Vec<Export> {
 }
 
 /// The NTSTATUS in a callback's return register.
-#[expect(clippy::cast_possible_truncation, reason = "the status is the low half of the register")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the status is the low half of the register"
+)]
 const fn low_status(value: usize) -> i32 {
     (value as u32).cast_signed()
 }

@@ -57,14 +57,21 @@ impl Mm {
     pub(crate) fn owned_by(&self, owner: &str) -> Vec<String> {
         let mdls = self.mdls.lock().values().filter(|by| *by == owner).count();
         let maps = self.maps.lock();
-        let kinds = maps.values().filter(|(_, by, _)| by == owner).map(|(pages, _, kind)| {
-            format!("{kind} of {pages} pages")
-        });
-        (mdls != 0).then(|| format!("{mdls} MDLs")).into_iter().chain(kinds).collect()
+        let kinds = maps
+            .values()
+            .filter(|(_, by, _)| by == owner)
+            .map(|(pages, _, kind)| format!("{kind} of {pages} pages"));
+        (mdls != 0)
+            .then(|| format!("{mdls} MDLs"))
+            .into_iter()
+            .chain(kinds)
+            .collect()
     }
 
     fn note(&self, address: usize, pages: usize, kind: &'static str) {
-        self.maps.lock().insert(address, (pages, calling_driver(), kind));
+        self.maps
+            .lock()
+            .insert(address, (pages, calling_driver(), kind));
     }
 
     fn take(&self, address: usize, kind: &'static str) -> Option<usize> {
@@ -100,7 +107,9 @@ fn describe(mdl: Mdl, address: usize, len: u32) {
     field!(mdl, MDL, Next).store(core::ptr::null_mut());
     field!(mdl, MDL, Size).store(i16::try_from(size_of::<MDL>() + count * 8).unwrap_or(i16::MAX));
     flags(mdl).store(0);
-    field!(mdl, MDL, StartVa).cast::<usize>().store(address & !(PAGE - 1));
+    field!(mdl, MDL, StartVa)
+        .cast::<usize>()
+        .store(address & !(PAGE - 1));
     field!(mdl, MDL, ByteOffset).store(u32::try_from(address % PAGE).unwrap_or(0));
     field!(mdl, MDL, ByteCount).store(len);
     field!(mdl, MDL, MappedSystemVa).cast::<usize>().store(0);
@@ -108,13 +117,21 @@ fn describe(mdl: Mdl, address: usize, len: u32) {
 
 fn new_mdl(address: usize, len: u32) -> usize {
     let kernel = kernel();
-    let at = kernel.pool.allocate_own(size_of::<MDL>() + pages_spanned(address, len as usize) * 8);
+    let at = kernel
+        .pool
+        .allocate_own(size_of::<MDL>() + pages_spanned(address, len as usize) * 8);
     describe(at as Mdl, address, len);
     kernel.mm.mdls.lock().insert(at, calling_driver());
     at
 }
 
-extern "win64" fn allocate_mdl(address: usize, len: u32, _secondary: u8, _quota: u8, irp: usize) -> usize {
+extern "win64" fn allocate_mdl(
+    address: usize,
+    len: u32,
+    _secondary: u8,
+    _quota: u8,
+    irp: usize,
+) -> usize {
     if told_to_fail() {
         return 0;
     }
@@ -133,7 +150,10 @@ extern "win64" fn free_mdl(mdl: Mdl) {
     }
     let bits = flags(mdl).load();
     if bits & PAGES_LOCKED != 0 {
-        rules::violate(&rules::MDL, format!("MDL {mdl:p} freed with its pages locked"));
+        rules::violate(
+            &rules::MDL,
+            format!("MDL {mdl:p} freed with its pages locked"),
+        );
     }
     if bits & MAPPED_TO_SYSTEM_VA != 0 && bits & SOURCE_IS_NONPAGED_POOL == 0 {
         rules::violate(&rules::MDL, format!("MDL {mdl:p} freed while mapped"));
@@ -145,7 +165,10 @@ fn fill_pfns(mdl: Mdl) {
     let start = field!(mdl, MDL, StartVa).cast::<usize>().load();
     for index in 0..span(mdl) {
         let Some(physical) = kernel().space.physical(start + index * PAGE) else {
-            rules::die(&rules::MDL, format!("MDL {mdl:p} describes memory that is not there"));
+            rules::die(
+                &rules::MDL,
+                format!("MDL {mdl:p} describes memory that is not there"),
+            );
         };
         pfns(mdl).index(index).store(physical / PAGE as u64);
     }
@@ -159,7 +182,9 @@ extern "win64" fn build_nonpaged(mdl: Mdl) {
     }
     fill_pfns(mdl);
     flags(mdl).store(flags(mdl).load() | SOURCE_IS_NONPAGED_POOL);
-    field!(mdl, MDL, MappedSystemVa).cast::<usize>().store(start + offset);
+    field!(mdl, MDL, MappedSystemVa)
+        .cast::<usize>()
+        .store(start + offset);
 }
 
 extern "win64" fn lock_pages(mdl: Mdl, _mode: i8, _operation: i32) {
@@ -169,7 +194,10 @@ extern "win64" fn lock_pages(mdl: Mdl, _mode: i8, _operation: i32) {
 
 extern "win64" fn unlock_pages(mdl: Mdl) {
     if flags(mdl).load() & PAGES_LOCKED == 0 {
-        rules::violate(&rules::MDL, format!("MmUnlockPages: MDL {mdl:p} is not locked"));
+        rules::violate(
+            &rules::MDL,
+            format!("MmUnlockPages: MDL {mdl:p} is not locked"),
+        );
     }
     flags(mdl).store(flags(mdl).load() & !PAGES_LOCKED);
 }
@@ -179,12 +207,16 @@ extern "win64" fn build_partial(source: Mdl, target: Mdl, address: usize, len: u
     describe(target, address, len);
     let skip = (address & !(PAGE - 1)).saturating_sub(first) / PAGE;
     for index in 0..span(target) {
-        pfns(target).index(index).store(pfns(source).index(skip + index).load());
+        pfns(target)
+            .index(index)
+            .store(pfns(source).index(skip + index).load());
     }
     let mapped = field!(source, MDL, MappedSystemVa).cast::<usize>().load();
     if mapped != 0 {
         let start = first + field!(source, MDL, ByteOffset).load() as usize;
-        field!(target, MDL, MappedSystemVa).cast::<usize>().store(mapped + address - start);
+        field!(target, MDL, MappedSystemVa)
+            .cast::<usize>()
+            .store(mapped + address - start);
         flags(target).store(SOURCE_IS_NONPAGED_POOL);
     }
 }
@@ -198,7 +230,10 @@ extern "win64" fn map_locked(
     priority: u32,
 ) -> usize {
     if priority & NO_EXECUTE == 0 {
-        rules::violate(&rules::EXECUTABLE, "an MDL mapped without MdlMappingNoExecute");
+        rules::violate(
+            &rules::EXECUTABLE,
+            "an MDL mapped without MdlMappingNoExecute",
+        );
     }
     let bits = flags(mdl).load();
     if bits & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL) != 0 {
@@ -208,12 +243,17 @@ extern "win64" fn map_locked(
         return 0;
     }
     let count = span(mdl);
-    let frames: Vec<u32> =
-        (0..count).map(|index| u32::try_from(pfns(mdl).index(index).load()).unwrap_or(0)).collect();
-    let Some(start) = kernel().space.map_frames(&frames, Access::ReadWrite) else { return 0 };
+    let frames: Vec<u32> = (0..count)
+        .map(|index| u32::try_from(pfns(mdl).index(index).load()).unwrap_or(0))
+        .collect();
+    let Some(start) = kernel().space.map_frames(&frames, Access::ReadWrite) else {
+        return 0;
+    };
     let address = start + field!(mdl, MDL, ByteOffset).load() as usize;
     kernel().mm.note(start, count, "MDL mapping");
-    field!(mdl, MDL, MappedSystemVa).cast::<usize>().store(address);
+    field!(mdl, MDL, MappedSystemVa)
+        .cast::<usize>()
+        .store(address);
     flags(mdl).store(bits | MAPPED_TO_SYSTEM_VA);
     address
 }
@@ -222,7 +262,10 @@ extern "win64" fn unmap_locked(address: usize, mdl: Mdl) {
     let kernel = kernel();
     let bits = flags(mdl).load();
     let Some(count) = kernel.mm.take(address & !(PAGE - 1), "MDL mapping") else {
-        rules::violate(&rules::MDL, format!("MmUnmapLockedPages: {address:#x} is no mapping of an MDL"));
+        rules::violate(
+            &rules::MDL,
+            format!("MmUnmapLockedPages: {address:#x} is no mapping of an MDL"),
+        );
         return;
     };
     kernel.space.unmap_frames(address & !(PAGE - 1), count);
@@ -237,13 +280,22 @@ extern "win64" fn is_valid(address: usize) -> u8 {
     u8::from(kernel().space.allows(address, 1, false))
 }
 
-extern "win64" fn contiguous(len: usize, _low: u64, _high: u64, _boundary: u64, _cache: i32) -> usize {
+extern "win64" fn contiguous(
+    len: usize,
+    _low: u64,
+    _high: u64,
+    _boundary: u64,
+    _cache: i32,
+) -> usize {
     if told_to_fail() {
         return 0;
     }
     let kernel = kernel();
     let pages = len.div_ceil(PAGE).max(1);
-    let at = kernel.space.allocate(pages, Frames::Contiguous, Access::ReadWrite, 0xA5).unwrap_or(0);
+    let at = kernel
+        .space
+        .allocate(pages, Frames::Contiguous, Access::ReadWrite, 0xA5)
+        .unwrap_or(0);
     if at != 0 {
         kernel.mm.note(at, pages, "contiguous memory");
     }
@@ -269,18 +321,33 @@ extern "win64" fn free_contiguous(address: usize) {
     match kernel.mm.take(address, "contiguous memory") {
         Some(pages) => kernel.space.free(address, pages),
         None => {
-            rules::violate(&rules::POOL_FREE, format!("{address:#x} is no contiguous memory"));
+            rules::violate(
+                &rules::POOL_FREE,
+                format!("{address:#x} is no contiguous memory"),
+            );
         }
     }
 }
 
-extern "win64" fn allocate_pages(_low: u64, _high: u64, _skip: u64, len: usize, _cache: i32, _flags: u32) -> usize {
+extern "win64" fn allocate_pages(
+    _low: u64,
+    _high: u64,
+    _skip: u64,
+    len: usize,
+    _cache: i32,
+    _flags: u32,
+) -> usize {
     if told_to_fail() {
         return 0;
     }
     let kernel = kernel();
     let pages = len.div_ceil(PAGE).max(1);
-    let Some(at) = kernel.space.allocate(pages, Frames::Scattered, Access::ReadWrite, 0) else { return 0 };
+    let Some(at) = kernel
+        .space
+        .allocate(pages, Frames::Scattered, Access::ReadWrite, 0)
+    else {
+        return 0;
+    };
     let mdl = new_mdl(at, u32::try_from(pages * PAGE).unwrap_or(0));
     fill_pfns(mdl as Mdl);
     // The pages have no address of the driver's until it maps the MDL; this one keeps them alive.
@@ -293,7 +360,10 @@ extern "win64" fn allocate_pages(_low: u64, _high: u64, _skip: u64, len: usize, 
 extern "win64" fn free_pages(mdl: Mdl) {
     let kernel = kernel();
     let Some(pages) = kernel.mm.take(mdl as usize, "pages of an MDL") else {
-        rules::violate(&rules::MDL, format!("MmFreePagesFromMdl: {mdl:p} has no pages of its own"));
+        rules::violate(
+            &rules::MDL,
+            format!("MmFreePagesFromMdl: {mdl:p} has no pages of its own"),
+        );
         return;
     };
     let at = field!(mdl, MDL, StartVa).cast::<usize>().load();
@@ -308,7 +378,10 @@ extern "win64" fn map_io(start: u64, len: usize, protect: u32) -> usize {
     let kernel = kernel();
     let end = start.saturating_add(len as u64);
     if start < kernel.space.hole_start() || end > kernel.space.ram().len() as u64 {
-        rules::violate(&rules::POINTER, format!("MmMapIoSpaceEx of {start:#x}, which is no device memory"));
+        rules::violate(
+            &rules::POINTER,
+            format!("MmMapIoSpaceEx of {start:#x}, which is no device memory"),
+        );
         return 0;
     }
     if told_to_fail() {
@@ -322,8 +395,12 @@ extern "win64" fn map_io(start: u64, len: usize, protect: u32) -> usize {
     let offset = usize::try_from(start % PAGE as u64).unwrap_or(0);
     let count = pages_spanned(offset, len);
     let first = u32::try_from(start / PAGE as u64).unwrap_or(0);
-    let frames: Vec<u32> = (0..u32::try_from(count).unwrap_or(0)).map(|index| first + index).collect();
-    let Some(at) = kernel.space.map_frames(&frames, access) else { return 0 };
+    let frames: Vec<u32> = (0..u32::try_from(count).unwrap_or(0))
+        .map(|index| first + index)
+        .collect();
+    let Some(at) = kernel.space.map_frames(&frames, access) else {
+        return 0;
+    };
     kernel.mm.note(at, count, "mapping of device memory");
     at + offset
 }
@@ -332,8 +409,13 @@ extern "win64" fn unmap_io(address: usize, len: usize) {
     let kernel = kernel();
     let start = address & !(PAGE - 1);
     match kernel.mm.take(start, "mapping of device memory") {
-        Some(count) if count == pages_spanned(address, len) => kernel.space.unmap_frames(start, count),
-        _ => rules::violate(&rules::POINTER, format!("MmUnmapIoSpace: {address:#x} is no such mapping")),
+        Some(count) if count == pages_spanned(address, len) => {
+            kernel.space.unmap_frames(start, count)
+        }
+        _ => rules::violate(
+            &rules::POINTER,
+            format!("MmUnmapIoSpace: {address:#x} is no such mapping"),
+        ),
     }
 }
 

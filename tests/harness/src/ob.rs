@@ -49,7 +49,10 @@ impl Handles {
     }
 
     pub(crate) fn get(&self, handle: usize) -> Option<Target> {
-        self.open.lock().get(&handle).map(|(target, _)| target.clone())
+        self.open
+            .lock()
+            .get(&handle)
+            .map(|(target, _)| target.clone())
     }
 
     fn close(&self, handle: usize) -> bool {
@@ -58,7 +61,11 @@ impl Handles {
 
     /// Handles that driver `owner` has not closed.
     pub(crate) fn owned_by(&self, owner: &str) -> usize {
-        self.open.lock().values().filter(|(_, by)| by == owner).count()
+        self.open
+            .lock()
+            .values()
+            .filter(|(_, by)| by == owner)
+            .count()
     }
 
     /// References that drivers hold on an object.
@@ -104,7 +111,10 @@ extern "win64" fn reference(object: usize) -> i64 {
 extern "win64" fn dereference(object: usize) -> i64 {
     let left = kernel().handles.add_reference(object, -1);
     if left < 0 {
-        rules::violate(&rules::OBJECT, format!("object {object:#x} dereferenced more often than referenced"));
+        rules::violate(
+            &rules::OBJECT,
+            format!("object {object:#x} dereferenced more often than referenced"),
+        );
         kernel().handles.add_reference(object, 1);
     }
     left.max(0)

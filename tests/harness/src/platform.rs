@@ -44,13 +44,22 @@ impl Platform for Bare {
         match leaf {
             // Highest leaf 1, "GenuineIntel".
             0 => [1, 0x756E_6547, 0x6C65_746E, 0x4965_6E69],
-            1 => [0x0005_06E3, cpu << 24, 1 << 20, (1 << 9) | (1 << 15) | (1 << 25) | (1 << 26)],
+            1 => [
+                0x0005_06E3,
+                cpu << 24,
+                1 << 20,
+                (1 << 9) | (1 << 15) | (1 << 25) | (1 << 26),
+            ],
             _ => [0; 4],
         }
     }
 
     fn port_in(&self, _cpu: u32, _port: u16, width: u8) -> u32 {
-        if width >= 4 { u32::MAX } else { (1 << (u32::from(width) * 8)) - 1 }
+        if width >= 4 {
+            u32::MAX
+        } else {
+            (1 << (u32::from(width) * 8)) - 1
+        }
     }
 
     fn port_out(&self, _cpu: u32, _port: u16, _width: u8, _value: u32) {}

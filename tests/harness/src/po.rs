@@ -47,7 +47,13 @@ pub(crate) fn set_system(device: usize, state: u32, query: bool) -> i32 {
     }
     let (status, _) = send(device, SET_POWER, SYSTEM, state);
     if status < 0 {
-        rules::violate(&rules::POWER, format!("IRP_MN_SET_POWER to S{} failed: {status:#x}", state.wrapping_sub(1)));
+        rules::violate(
+            &rules::POWER,
+            format!(
+                "IRP_MN_SET_POWER to S{} failed: {status:#x}",
+                state.wrapping_sub(1)
+            ),
+        );
     }
     status
 }
@@ -56,7 +62,13 @@ pub(crate) fn set_system(device: usize, state: u32, query: bool) -> i32 {
 pub(crate) fn set_device(device: usize, state: u32) -> i32 {
     let (status, _) = send(device, SET_POWER, DEVICE, state);
     if status < 0 {
-        rules::violate(&rules::POWER, format!("IRP_MN_SET_POWER to D{} failed: {status:#x}", state.wrapping_sub(1)));
+        rules::violate(
+            &rules::POWER,
+            format!(
+                "IRP_MN_SET_POWER to D{} failed: {status:#x}",
+                state.wrapping_sub(1)
+            ),
+        );
     }
     status
 }
@@ -73,7 +85,10 @@ extern "win64" fn request_irp(
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     if !kernel().io.devices.lock().contains_key(&device) {
-        rules::die(&rules::POWER, format!("PoRequestPowerIrp: {device:#x} is no device object"));
+        rules::die(
+            &rules::POWER,
+            format!("PoRequestPowerIrp: {device:#x} is no device object"),
+        );
     }
     if !out.is_null() {
         Guest::from(out).store(0);
@@ -104,7 +119,12 @@ extern "win64" fn set_state(_device: usize, _kind: u32, _state: u32) -> u32 {
 
 extern "win64" fn start_next(_irp: usize) {}
 
-extern "win64" fn register_idle(_device: usize, _conservation: u32, _performance: u32, _state: i32) -> usize {
+extern "win64" fn register_idle(
+    _device: usize,
+    _conservation: u32,
+    _performance: u32,
+    _state: i32,
+) -> usize {
     0
 }
 

@@ -68,7 +68,9 @@ extern "win64" fn create(
             driver::invoke("system thread routine", routine, &[context]);
         }),
     );
-    let Some(thread) = kernel.sched.thread(id) else { return STATUS_INSUFFICIENT_RESOURCES };
+    let Some(thread) = kernel.sched.thread(id) else {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    };
     let object = object_of(&thread);
     Guest::from(handle).store(kernel.handles.open(ob::Target::Object(object), owner));
     0

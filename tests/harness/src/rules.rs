@@ -177,6 +177,9 @@ pub fn violate(rule: &'static Rule, detail: impl Into<String>) {
 pub fn die(rule: &'static Rule, detail: impl Into<String>) -> ! {
     violate(rule, detail);
     let kernel = context::kernel();
-    kernel.rules.fatal.store(true, core::sync::atomic::Ordering::Release);
+    kernel
+        .rules
+        .fatal
+        .store(true, core::sync::atomic::Ordering::Release);
     kernel.sched.abandon()
 }

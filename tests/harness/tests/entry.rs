@@ -7,7 +7,8 @@ use harness::Harness;
 /// Where `cargo xtask build` leaves the drivers.
 fn package(name: &str) -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let directory = std::env::var_os("DRIVER_PACKAGE").map_or_else(|| root.join("target/package"), PathBuf::from);
+    let directory = std::env::var_os("DRIVER_PACKAGE")
+        .map_or_else(|| root.join("target/package"), PathBuf::from);
     let path = directory.join(name);
     path.is_file().then_some(path)
 }
@@ -18,6 +19,10 @@ fn driver_entry_of_xenbus_runs() {
     let mut machine = Harness::builder().cpus(2).seed(7).build().expect("memory");
     let driver = machine.load_driver(&path, "xenbus").expect("loads");
     let status = machine.call_driver_entry(driver);
-    println!("status {status:?}, log {:?}, violations {:?}", machine.log(), machine.violations());
+    println!(
+        "status {status:?}, log {:?}, violations {:?}",
+        machine.log(),
+        machine.violations()
+    );
     assert!(status.is_ok());
 }

@@ -39,7 +39,11 @@ fn link(before: Entry, entry: Entry, after: Entry) {
 }
 
 fn unless_empty(head: Entry, first: Entry) -> Entry {
-    if head == first { core::ptr::null_mut() } else { first }
+    if head == first {
+        core::ptr::null_mut()
+    } else {
+        first
+    }
 }
 
 extern "win64" fn insert_head(head: Entry, entry: Entry, lock: *mut usize) -> Entry {

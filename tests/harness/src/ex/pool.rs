@@ -43,17 +43,46 @@ pub(crate) struct Pool {
 
 /// A tag as people write it.
 pub(crate) fn tag_text(tag: u32) -> String {
-    tag.to_le_bytes().iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect()
+    tag.to_le_bytes()
+        .iter()
+        .map(|byte| {
+            if byte.is_ascii_graphic() {
+                char::from(*byte)
+            } else {
+                '.'
+            }
+        })
+        .collect()
 }
 
 impl Pool {
     /// Allocates `size` bytes for `owner`.
-    pub(crate) fn allocate(&self, size: usize, tag: u32, paged: bool, owner: String) -> Option<usize> {
+    pub(crate) fn allocate(
+        &self,
+        size: usize,
+        tag: u32,
+        paged: bool,
+        owner: String,
+    ) -> Option<usize> {
         let size = size.max(1);
         let pages = size.div_ceil(PAGE);
-        let first_page = kernel().space.allocate(pages, Frames::Scattered, Access::ReadWrite, POISON)?;
-        let address = if size >= PAGE { first_page } else { first_page + PAGE - size.next_multiple_of(16) };
-        let block = Block { size, tag, pages, first_page, paged, owner };
+        let first_page =
+            kernel()
+                .space
+                .allocate(pages, Frames::Scattered, Access::ReadWrite, POISON)?;
+        let address = if size >= PAGE {
+            first_page
+        } else {
+            first_page + PAGE - size.next_multiple_of(16)
+        };
+        let block = Block {
+            size,
+            tag,
+            pages,
+            first_page,
+            paged,
+            owner,
+        };
         self.blocks.lock().insert(address, block);
         Some(address)
     }
@@ -71,7 +100,10 @@ impl Pool {
     pub(crate) fn free(&self, address: usize, tag: Option<u32>) {
         let Some(block) = self.blocks.lock().remove(&address) else {
             let what = self.describe(address).unwrap_or_default();
-            rules::violate(&rules::POOL_FREE, format!("{address:#x} is no live pool block{what}"));
+            rules::violate(
+                &rules::POOL_FREE,
+                format!("{address:#x} is no live pool block{what}"),
+            );
             return;
         };
         if tag.is_some_and(|tag| tag != 0 && tag != block.tag) {
@@ -103,7 +135,11 @@ impl Pool {
         for range in [before, after] {
             let mut bytes = vec![0; range.len()];
             let readable = kernel().space.read(range.start, &mut bytes).is_some();
-            if let Some(at) = bytes.iter().position(|byte| *byte != POISON).filter(|_| readable) {
+            if let Some(at) = bytes
+                .iter()
+                .position(|byte| *byte != POISON)
+                .filter(|_| readable)
+            {
                 rules::violate(
                     &rules::POOL_OVERRUN,
                     format!(
@@ -129,8 +165,11 @@ impl Pool {
             if let Some(dpc) = cpu.dpc_between(address, end) {
                 found.push(format!("DPC {dpc:#x} is queued"));
             }
-            if let Some(lock) =
-                cpu.held.lock().iter().find(|lock| (address..end).contains(&lock.address))
+            if let Some(lock) = cpu
+                .held
+                .lock()
+                .iter()
+                .find(|lock| (address..end).contains(&lock.address))
             {
                 found.push(format!(
                     "spin lock {:#x} is held (taken at {})",
@@ -142,7 +181,10 @@ impl Pool {
         for what in found {
             rules::violate(
                 &rules::POOL_LIVE,
-                format!("block {address:#x} ({}) freed while {what}", tag_text(block.tag)),
+                format!(
+                    "block {address:#x} ({}) freed while {what}",
+                    tag_text(block.tag)
+                ),
             );
         }
     }
@@ -151,21 +193,32 @@ impl Pool {
     pub(crate) fn describe(&self, address: usize) -> Option<String> {
         let inside = |(start, block): (usize, &Block)| {
             let page_end = block.first_page + (block.pages + 1) * PAGE;
-            (block.first_page..page_end)
-                .contains(&address)
-                .then(|| (address.cast_signed() - start.cast_signed(), block.size, tag_text(block.tag)))
+            (block.first_page..page_end).contains(&address).then(|| {
+                (
+                    address.cast_signed() - start.cast_signed(),
+                    block.size,
+                    tag_text(block.tag),
+                )
+            })
         };
         let blocks = self.blocks.lock();
-        if let Some((offset, size, tag)) =
-            blocks.range(..=address + PAGE).rev().take(2).find_map(|(at, block)| inside((*at, block)))
+        if let Some((offset, size, tag)) = blocks
+            .range(..=address + PAGE)
+            .rev()
+            .take(2)
+            .find_map(|(at, block)| inside((*at, block)))
         {
-            return Some(format!(" (byte {offset} of a live block of {size}, tag {tag})"));
+            return Some(format!(
+                " (byte {offset} of a live block of {size}, tag {tag})"
+            ));
         }
         drop(blocks);
         let freed = self.freed.lock();
         freed.iter().rev().find_map(|(at, block, by)| {
             let (offset, size, tag) = inside((*at, block))?;
-            Some(format!(" (byte {offset} of a block of {size}, tag {tag}, freed by {by})"))
+            Some(format!(
+                " (byte {offset} of a block of {size}, tag {tag}, freed by {by})"
+            ))
         })
     }
 
@@ -176,7 +229,10 @@ impl Pool {
 
     /// Whether `address` is a live block of paged pool.
     pub(crate) fn is_paged(&self, address: usize) -> bool {
-        self.blocks.lock().get(&address).is_some_and(|block| block.paged)
+        self.blocks
+            .lock()
+            .get(&address)
+            .is_some_and(|block| block.paged)
     }
 
     /// Hands a block over from a driver to the system (an id string, a relations list).
@@ -189,7 +245,11 @@ impl Pool {
     /// Live blocks that drivers of image `owner` allocated: tag and size.
     pub(crate) fn owned_by(&self, owner: &str) -> Vec<(u32, usize)> {
         let blocks = self.blocks.lock();
-        blocks.values().filter(|block| block.owner == owner).map(|block| (block.tag, block.size)).collect()
+        blocks
+            .values()
+            .filter(|block| block.owner == owner)
+            .map(|block| (block.tag, block.size))
+            .collect()
     }
 }
 
@@ -197,7 +257,9 @@ impl Pool {
 pub(crate) fn calling_driver() -> String {
     let kernel = kernel();
     let (_, caller) = kernel.sched.current().last_call();
-    kernel.image_at(caller).map_or_else(String::new, |image| image.name.clone())
+    kernel
+        .image_at(caller)
+        .map_or_else(String::new, |image| image.name.clone())
 }
 
 /// Pool types: POOL_TYPE of wdm.h. Bit 0 is paged; 512 is no-execute.
@@ -219,10 +281,18 @@ extern "win64" fn allocate_with_tag(kind: i32, size: usize, tag: u32) -> usize {
     if told_to_fail() {
         return 0;
     }
-    kernel.pool.allocate(size, tag, paged, calling_driver()).unwrap_or(0)
+    kernel
+        .pool
+        .allocate(size, tag, paged, calling_driver())
+        .unwrap_or(0)
 }
 
-extern "win64" fn allocate_with_priority(kind: i32, size: usize, tag: u32, _priority: i32) -> usize {
+extern "win64" fn allocate_with_priority(
+    kind: i32,
+    size: usize,
+    tag: u32,
+    _priority: i32,
+) -> usize {
     allocate_with_tag(kind, size, tag)
 }
 

@@ -64,7 +64,15 @@ impl Slot {
     pub(crate) fn prepare(&self, top: usize, thread: u32) {
         let top = top & !15;
         // Popped by `switch_raw` in this order: r15 r14 r13 r12 rbx rbp, then the return address.
-        let frame: [usize; 7] = [0, 0, 0, 0, thread as usize, 0, start_raw as *const () as usize];
+        let frame: [usize; 7] = [
+            0,
+            0,
+            0,
+            0,
+            thread as usize,
+            0,
+            start_raw as *const () as usize,
+        ];
         let at = top - 64;
         // SAFETY: the caller owns the 64 bytes below `top`: the end of a stack nothing runs on yet.
         unsafe { core::ptr::write(at as *mut [usize; 7], frame) };
@@ -130,10 +138,18 @@ pub(crate) fn on_fiber() -> bool {
 
 /// Marks this OS thread as running processor `cpu` of `kernel`.
 pub(crate) fn enter(kernel: &Kernel, cpu: u32, on_fiber: bool) {
-    set_current(Current { kernel, cpu, on_fiber });
+    set_current(Current {
+        kernel,
+        cpu,
+        on_fiber,
+    });
 }
 
 /// Marks this OS thread as running the test again.
 pub(crate) fn leave() {
-    set_current(Current { kernel: core::ptr::null(), cpu: 0, on_fiber: false });
+    set_current(Current {
+        kernel: core::ptr::null(),
+        cpu: 0,
+        on_fiber: false,
+    });
 }

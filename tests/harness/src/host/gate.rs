@@ -21,7 +21,9 @@ pub(crate) struct Thunks {
 impl Thunks {
     /// Writes `count` thunks and makes them executable and read-only.
     pub(crate) fn new(count: usize) -> std::io::Result<Self> {
-        let len = (count * THUNK).next_multiple_of(super::memory::PAGE).max(super::memory::PAGE);
+        let len = (count * THUNK)
+            .next_multiple_of(super::memory::PAGE)
+            .max(super::memory::PAGE);
         let mut code = vec![0xCC_u8; len];
         for (index, thunk) in code.chunks_exact_mut(THUNK).take(count).enumerate() {
             let number = u32::try_from(index).map_err(std::io::Error::other)?;
@@ -43,11 +45,15 @@ impl Thunks {
         // SAFETY: the mapping above is `len` writable bytes, distinct from `code`.
         unsafe { core::ptr::copy_nonoverlapping(code.as_ptr(), at.cast::<u8>(), len) };
         // SAFETY: the mapping above is this function's own.
-        let done = unsafe { libc::mprotect(at.cast::<c_void>(), len, libc::PROT_READ | libc::PROT_EXEC) };
+        let done =
+            unsafe { libc::mprotect(at.cast::<c_void>(), len, libc::PROT_READ | libc::PROT_EXEC) };
         if done != 0 {
             return Err(std::io::Error::last_os_error());
         }
-        Ok(Self { base: at as usize, count })
+        Ok(Self {
+            base: at as usize,
+            count,
+        })
     }
 
     /// Address of the thunk of export `index`.

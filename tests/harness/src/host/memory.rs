@@ -60,7 +60,11 @@ impl Ram {
         if alias == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Self { fd, alias: alias as usize, len })
+        Ok(Self {
+            fd,
+            alias: alias as usize,
+            len,
+        })
     }
 
     /// Bytes of guest-physical memory.
@@ -130,14 +134,21 @@ const WINDOW_STRIDE: usize = 64 << 30;
 impl Window {
     /// Reserves `len` inaccessible bytes.
     pub(crate) fn reserve(len: usize) -> io::Result<Self> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+        let flags = libc::MAP_PRIVATE
+            | libc::MAP_ANONYMOUS
+            | libc::MAP_NORESERVE
+            | libc::MAP_FIXED_NOREPLACE;
         loop {
             let slot = NEXT_SLOT.fetch_add(1, Ordering::Relaxed) % 512;
             let want = FIRST_WINDOW + slot * WINDOW_STRIDE;
             // SAFETY: NOREPLACE keeps the call from touching a mapping that exists.
-            let got = unsafe { libc::mmap(want as *mut c_void, len, libc::PROT_NONE, flags, -1, 0) };
+            let got =
+                unsafe { libc::mmap(want as *mut c_void, len, libc::PROT_NONE, flags, -1, 0) };
             if got != libc::MAP_FAILED {
-                return Ok(Self { base: got as usize, len });
+                return Ok(Self {
+                    base: got as usize,
+                    len,
+                });
             }
             let error = io::Error::last_os_error();
             if error.raw_os_error() != Some(libc::EEXIST) {
@@ -157,33 +168,61 @@ impl Window {
     }
 
     /// Maps `pages` consecutive pages of `ram` from frame `pfn` at page index `page`.
-    pub(crate) fn map(&self, page: usize, ram: &Ram, pfn: u32, pages: usize, access: Access) -> io::Result<()> {
-        assert!((page + pages) * PAGE <= self.len, "mapping leaves the window");
+    pub(crate) fn map(
+        &self,
+        page: usize,
+        ram: &Ram,
+        pfn: u32,
+        pages: usize,
+        access: Access,
+    ) -> io::Result<()> {
+        assert!(
+            (page + pages) * PAGE <= self.len,
+            "mapping leaves the window"
+        );
         let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE;
         let at = (self.base + page * PAGE) as *mut c_void;
         let offset = i64::from(pfn) * PAGE as i64;
         // SAFETY: the range is inside this window's own reservation, so only its own pages are replaced.
         let got = unsafe { libc::mmap(at, pages * PAGE, access.prot(), flags, ram.fd, offset) };
-        if got == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if got == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 
     /// Changes what drivers may do with mapped pages.
     pub(crate) fn protect(&self, page: usize, pages: usize, access: Access) -> io::Result<()> {
-        assert!((page + pages) * PAGE <= self.len, "protection leaves the window");
+        assert!(
+            (page + pages) * PAGE <= self.len,
+            "protection leaves the window"
+        );
         let at = (self.base + page * PAGE) as *mut c_void;
         // SAFETY: the range is inside this window's own reservation.
         let done = unsafe { libc::mprotect(at, pages * PAGE, access.prot()) };
-        if done != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if done != 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes pages inaccessible and forgets what they showed.
     pub(crate) fn unmap(&self, page: usize, pages: usize) -> io::Result<()> {
-        assert!((page + pages) * PAGE <= self.len, "unmapping leaves the window");
+        assert!(
+            (page + pages) * PAGE <= self.len,
+            "unmapping leaves the window"
+        );
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
         let at = (self.base + page * PAGE) as *mut c_void;
         // SAFETY: the range is inside this window's own reservation.
         let got = unsafe { libc::mmap(at, pages * PAGE, libc::PROT_NONE, flags, -1, 0) };
-        if got == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if got == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -207,7 +246,14 @@ impl ZeroTable {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a fresh anonymous mapping touches nothing that exists.
         let at = unsafe { libc::mmap(core::ptr::null_mut(), len * 4, prot, flags, -1, 0) };
-        if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self { at: at as usize, len }) }
+        if at == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(Self {
+                at: at as usize,
+                len,
+            })
+        }
     }
 
     pub(crate) fn words(&self) -> &[AtomicU32] {

@@ -59,7 +59,13 @@ thread_local! {
 }
 
 static INSTALL: Once = Once::new();
-const SIGNALS: [i32; 5] = [libc::SIGTRAP, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+const SIGNALS: [i32; 5] = [
+    libc::SIGTRAP,
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+];
 
 /// Takes over the traps of this OS thread for the drivers of `kernel`.
 pub(crate) fn watch(kernel: &Kernel) {
@@ -77,8 +83,11 @@ pub(crate) fn watch(kernel: &Kernel) {
 fn stacks_of_this_thread() -> usize {
     let signal: &'static mut [u8] = Box::leak(vec![0_u8; STACK].into_boxed_slice());
     let emergency: &'static mut [u8] = Box::leak(vec![0_u8; STACK].into_boxed_slice());
-    let stack =
-        libc::stack_t { ss_sp: signal.as_mut_ptr().cast::<c_void>(), ss_flags: 0, ss_size: STACK };
+    let stack = libc::stack_t {
+        ss_sp: signal.as_mut_ptr().cast::<c_void>(),
+        ss_flags: 0,
+        ss_size: STACK,
+    };
     // SAFETY: the stack is leaked memory that nothing else uses.
     let done = unsafe { libc::sigaltstack(&raw const stack, core::ptr::null_mut()) };
     assert_eq!(done, 0, "the system refused a signal stack");
@@ -99,7 +108,10 @@ fn install() {
     }
 }
 
-#[expect(clippy::cast_sign_loss, reason = "the C library types registers as signed")]
+#[expect(
+    clippy::cast_sign_loss,
+    reason = "the C library types registers as signed"
+)]
 fn registers(greg: &[i64; 23]) -> Registers {
     let at = |index: i32| greg[index as usize] as u64;
     Registers {
@@ -153,7 +165,12 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut c_vo
     // SAFETY: the system passes a filled `siginfo_t`.
     let address = unsafe { (*info).si_addr() } as u64;
     let rsp = greg[libc::REG_RSP as usize] as u64;
-    FAULT.set(Some(Fault { signal, address, rsp, registers: registers(greg) }));
+    FAULT.set(Some(Fault {
+        signal,
+        address,
+        rsp,
+        registers: registers(greg),
+    }));
     greg[libc::REG_RSP as usize] = (watch.emergency_top - 8) as i64;
     greg[libc::REG_RIP as usize] = faulted as *const () as i64;
 }

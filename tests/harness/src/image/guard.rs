@@ -21,7 +21,10 @@ pub(crate) fn check(target: usize, caller: usize) {
     }
     let allowed = kernel.image_at(target).is_some_and(|image| {
         let rva = u32::try_from(target - image.base).unwrap_or(0);
-        image.targets.as_ref().is_none_or(|targets| targets.contains(&rva))
+        image
+            .targets
+            .as_ref()
+            .is_none_or(|targets| targets.contains(&rva))
     });
     if !allowed {
         rules::die(

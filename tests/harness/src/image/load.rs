@@ -61,16 +61,29 @@ impl Draft<'_> {
 
     fn directory(&self, index: usize) -> Option<(usize, usize)> {
         let directory = self.pe.data_directory(index)?;
-        Some((directory.virtual_address.get(LE) as usize, directory.size.get(LE) as usize))
+        Some((
+            directory.virtual_address.get(LE) as usize,
+            directory.size.get(LE) as usize,
+        ))
     }
 
     /// Copies headers and sections to where they will be.
     fn lay_out(&mut self) -> Result<Vec<Section>, LoadError> {
         let headers = self.pe.nt_headers().optional_header().size_of_headers() as usize;
-        let head = self.data.get(..headers).ok_or_else(|| format("headers are cut off"))?;
-        self.bytes.get_mut(..headers).ok_or_else(|| format("headers leave the image"))?.copy_from_slice(head);
-        let mut sections =
-            vec![Section { name: "headers".into(), start: 0, len: headers, access: Access::Read }];
+        let head = self
+            .data
+            .get(..headers)
+            .ok_or_else(|| format("headers are cut off"))?;
+        self.bytes
+            .get_mut(..headers)
+            .ok_or_else(|| format("headers leave the image"))?
+            .copy_from_slice(head);
+        let mut sections = vec![Section {
+            name: "headers".into(),
+            start: 0,
+            len: headers,
+            access: Access::Read,
+        }];
         for section in self.pe.section_table().iter() {
             let name = String::from_utf8_lossy(section.raw_name()).into_owned();
             let start = section.virtual_address.get(LE) as usize;
@@ -85,7 +98,10 @@ impl Draft<'_> {
             let write = flags & pe::IMAGE_SCN_MEM_WRITE != 0;
             let execute = flags & pe::IMAGE_SCN_MEM_EXECUTE != 0;
             if write && execute {
-                rules::violate(&IMAGE, format!("{}: {name} is writable and executable", self.name));
+                rules::violate(
+                    &IMAGE,
+                    format!("{}: {name} is writable and executable", self.name),
+                );
             }
             if !start.is_multiple_of(PAGE) {
                 return Err(format(format_args!("section {name} is not page aligned")));
@@ -95,7 +111,12 @@ impl Draft<'_> {
                 (true, false) => Access::ReadWrite,
                 (false, false) => Access::Read,
             };
-            sections.push(Section { name, start, len, access });
+            sections.push(Section {
+                name,
+                start,
+                len,
+                access,
+            });
         }
         Ok(sections)
     }
@@ -103,9 +124,13 @@ impl Draft<'_> {
     fn relocate(&mut self, preferred: u64) -> Result<(), LoadError> {
         let delta = (self.base as u64).wrapping_sub(preferred);
         let sections = self.pe.section_table();
-        let blocks = self.pe.data_directories().relocation_blocks(self.data, &sections).map_err(format)?;
+        let blocks = self
+            .pe
+            .data_directories()
+            .relocation_blocks(self.data, &sections)
+            .map_err(format)?;
         let Some(mut blocks) = blocks else {
-            rules::violate(&IMAGE, format!("{} has no relocations", self.name));
+            // Nothing to change: fine, unless the linker threw the table away (checked with the headers).
             return Ok(());
         };
         let mut places = Vec::new();
@@ -114,7 +139,11 @@ impl Draft<'_> {
                 match relocation.typ {
                     pe::IMAGE_REL_BASED_ABSOLUTE => {}
                     pe::IMAGE_REL_BASED_DIR64 => places.push(relocation.virtual_address as usize),
-                    other => return Err(format(format_args!("relocation type {other} is not for x64"))),
+                    other => {
+                        return Err(format(format_args!(
+                            "relocation type {other} is not for x64"
+                        )));
+                    }
                 }
             }
         }
@@ -127,7 +156,9 @@ impl Draft<'_> {
 
     /// Fills the import address table; every name that is missing is listed at once.
     fn bind(&mut self) -> Result<(), LoadError> {
-        let Some(table) = self.pe.import_table().map_err(format)? else { return Ok(()) };
+        let Some(table) = self.pe.import_table().map_err(format)? else {
+            return Ok(());
+        };
         let mut missing = Vec::new();
         let mut found = Vec::new();
         let mut descriptors = table.descriptors().map_err(format)?;
@@ -141,8 +172,13 @@ impl Draft<'_> {
             let mut thunks = table.thunks(names).map_err(format)?;
             let mut slot = descriptor.first_thunk.get(LE) as usize;
             while let Some(thunk) = thunks.next::<pe::ImageNtHeaders64>().map_err(format)? {
-                match table.import::<pe::ImageNtHeaders64>(thunk).map_err(format)? {
-                    object::read::pe::Import::Ordinal(number) => missing.push(format!("{file}!#{number}")),
+                match table
+                    .import::<pe::ImageNtHeaders64>(thunk)
+                    .map_err(format)?
+                {
+                    object::read::pe::Import::Ordinal(number) => {
+                        missing.push(format!("{file}!#{number}"))
+                    }
                     object::read::pe::Import::Name(_, name) => {
                         let name = String::from_utf8_lossy(name);
                         match crate::export::resolve(&file, &name) {
@@ -155,7 +191,10 @@ impl Draft<'_> {
             }
         }
         if !missing.is_empty() {
-            return Err(LoadError::Missing { driver: self.name.clone(), names: missing });
+            return Err(LoadError::Missing {
+                driver: self.name.clone(),
+                names: missing,
+            });
         }
         for (slot, address) in found {
             self.put(slot, address as u64)?;
@@ -165,7 +204,9 @@ impl Draft<'_> {
 
     /// Sets the security cookie and the Control Flow Guard pointers; returns the table of call targets.
     fn configure(&mut self, cookie: u64) -> Result<Option<BTreeSet<u32>>, LoadError> {
-        let Some((rva, _)) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG).filter(|(rva, _)| *rva != 0)
+        let Some((rva, _)) = self
+            .directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG)
+            .filter(|(rva, _)| *rva != 0)
         else {
             return Ok(None);
         };
@@ -176,11 +217,16 @@ impl Draft<'_> {
                 return Ok(None);
             }
             let address = draft.u64_at(rva + offset)?;
-            Ok(usize::try_from(address.wrapping_sub(draft.base as u64)).ok().filter(|_| address != 0))
+            Ok(usize::try_from(address.wrapping_sub(draft.base as u64))
+                .ok()
+                .filter(|_| address != 0))
         };
         if let Some(at) = pointer(self, 0x58)? {
             if self.u64_at(at)? != DEFAULT_COOKIE {
-                rules::violate(&IMAGE, format!("{}: the security cookie is not the default", self.name));
+                rules::violate(
+                    &IMAGE,
+                    format!("{}: the security cookie is not the default", self.name),
+                );
             }
             self.put(at, cookie & 0x0000_FFFF_FFFF_FFFF)?;
         }
@@ -190,7 +236,9 @@ impl Draft<'_> {
         if let Some(at) = pointer(self, 0x78)? {
             self.put(at, guard::dispatch_address() as u64)?;
         }
-        let (Some(table), true) = (pointer(self, 0x80)?, size >= 0x94) else { return Ok(None) };
+        let (Some(table), true) = (pointer(self, 0x80)?, size >= 0x94) else {
+            return Ok(None);
+        };
         let count = usize::try_from(self.u64_at(rva + 0x88)?).map_err(format)?;
         let flags = self.u32_at(rva + 0x90)?;
         // IMAGE_GUARD_CF_FUNCTION_TABLE_SIZE_MASK: extra bytes per entry, in the top four bits.
@@ -224,11 +272,26 @@ fn check_headers(name: &str, pe: &PeFile64<'_>) -> Result<(), LoadError> {
             rules::violate(&IMAGE, format!("{name}: {what}"));
         }
     };
-    want(header.subsystem() == pe::IMAGE_SUBSYSTEM_NATIVE, "the subsystem is not NATIVE");
-    want(header.section_alignment() as usize >= PAGE, "SectionAlignment is below 4096 (0x2004)");
+    let stripped =
+        pe.nt_headers().file_header().characteristics.get(LE) & pe::IMAGE_FILE_RELOCS_STRIPPED != 0;
+    want(!stripped, "relocations are stripped");
+    want(
+        header.subsystem() == pe::IMAGE_SUBSYSTEM_NATIVE,
+        "the subsystem is not NATIVE",
+    );
+    want(
+        header.section_alignment() as usize >= PAGE,
+        "SectionAlignment is below 4096 (0x2004)",
+    );
     let flags = header.dll_characteristics();
-    want(flags & pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE != 0, "DYNAMIC_BASE is not set");
-    want(flags & pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT != 0, "NX_COMPAT is not set");
+    want(
+        flags & pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE != 0,
+        "DYNAMIC_BASE is not set",
+    );
+    want(
+        flags & pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT != 0,
+        "NX_COMPAT is not set",
+    );
     Ok(())
 }
 
@@ -264,11 +327,22 @@ pub(crate) fn load(kernel: &Kernel, name: &str, data: &[u8]) -> Result<Image, Lo
     let pages = size / PAGE;
     // A gap of a size that the seed decides, so that the base differs from seed to seed.
     let gap = kernel.sched.rng.lock().below(256) as usize + 1;
-    let hole = kernel.space.allocate(gap, Frames::Contiguous, Access::None, 0).ok_or(LoadError::Memory)?;
-    let base = kernel.space.allocate(pages, Frames::Contiguous, Access::ReadWrite, 0);
+    let hole = kernel
+        .space
+        .allocate(gap, Frames::Contiguous, Access::None, 0)
+        .ok_or(LoadError::Memory)?;
+    let base = kernel
+        .space
+        .allocate(pages, Frames::Contiguous, Access::ReadWrite, 0);
     kernel.space.free(hole, gap);
     let base = base.ok_or(LoadError::Memory)?;
-    let mut draft = Draft { name: name.to_owned(), pe, data, bytes: vec![0; size], base };
+    let mut draft = Draft {
+        name: name.to_owned(),
+        pe,
+        data,
+        bytes: vec![0; size],
+        base,
+    };
     let sections = draft.lay_out()?;
     draft.relocate(preferred)?;
     draft.bind()?;
@@ -280,13 +354,28 @@ pub(crate) fn load(kernel: &Kernel, name: &str, data: &[u8]) -> Result<Image, Lo
         .filter(|section| section.access == Access::ReadExecute)
         .map(|section| (section.start, section.start + section.len))
         .collect();
-    let table = draft.directory(pe::IMAGE_DIRECTORY_ENTRY_IAT).map_or(0, |(rva, _)| rva);
-    if executable.iter().any(|(start, end)| (*start..*end).contains(&table)) && table != 0 {
-        rules::violate(&IMAGE, format!("{name}: the import table is executable (0x2005)"));
+    let table = draft
+        .directory(pe::IMAGE_DIRECTORY_ENTRY_IAT)
+        .map_or(0, |(rva, _)| rva);
+    if executable
+        .iter()
+        .any(|(start, end)| (*start..*end).contains(&table))
+        && table != 0
+    {
+        rules::violate(
+            &IMAGE,
+            format!("{name}: the import table is executable (0x2005)"),
+        );
     }
     let sites = privileged::patch(base, &mut draft.bytes, &executable, &functions);
-    kernel.space.write(base, &draft.bytes).ok_or(LoadError::Memory)?;
-    kernel.space.protect(base, pages, Access::Read).ok_or(LoadError::Memory)?;
+    kernel
+        .space
+        .write(base, &draft.bytes)
+        .ok_or(LoadError::Memory)?;
+    kernel
+        .space
+        .protect(base, pages, Access::Read)
+        .ok_or(LoadError::Memory)?;
     for section in &sections {
         let count = section.len.div_ceil(PAGE);
         kernel
@@ -294,7 +383,15 @@ pub(crate) fn load(kernel: &Kernel, name: &str, data: &[u8]) -> Result<Image, Lo
             .protect(base + section.start, count, section.access)
             .ok_or_else(|| format(format_args!("section {} leaves the image", section.name)))?;
     }
-    Ok(Image { name: name.to_owned(), base, size, entry: base + entry, targets, sites, functions })
+    Ok(Image {
+        name: name.to_owned(),
+        base,
+        size,
+        entry: base + entry,
+        targets,
+        sites,
+        functions,
+    })
 }
 
 /// Removes the image's pages. Nothing of it may be called any more.

@@ -48,7 +48,11 @@ impl std::fmt::Display for LoadError {
             Self::File(error) => write!(out, "cannot read the image: {error}"),
             Self::Format(why) => write!(out, "not a loadable image: {why}"),
             Self::Missing { driver, names } => {
-                write!(out, "{driver} imports what the harness does not export: {}", names.join(", "))
+                write!(
+                    out,
+                    "{driver} imports what the harness does not export: {}",
+                    names.join(", ")
+                )
             }
             Self::Memory => out.write_str("no guest memory left for the image"),
         }

@@ -46,7 +46,8 @@ fn is_privileged(instruction: &Instruction) -> bool {
         | Mnemonic::Rdtscp => true,
         Mnemonic::Mov => (0..instruction.op_count()).any(|index| {
             instruction.op_kind(index) == OpKind::Register
-                && (instruction.op_register(index).is_cr() || instruction.op_register(index).is_dr())
+                && (instruction.op_register(index).is_cr()
+                    || instruction.op_register(index).is_dr())
         }),
         _ => false,
     }
@@ -74,12 +75,19 @@ pub(super) fn patch(
         cuts.dedup();
         for pair in cuts.windows(2) {
             let (from, to) = (pair[0], pair[1].min(bytes.len()));
-            let Some(code) = bytes.get(from..to) else { continue };
+            let Some(code) = bytes.get(from..to) else {
+                continue;
+            };
             let found: Vec<(usize, Instruction)> =
                 Decoder::with_ip(64, code, (base + from) as u64, DecoderOptions::NONE)
                     .iter()
                     .filter(is_privileged)
-                    .map(|instruction| (usize::try_from(instruction.ip()).unwrap_or(base) - base, instruction))
+                    .map(|instruction| {
+                        (
+                            usize::try_from(instruction.ip()).unwrap_or(base) - base,
+                            instruction,
+                        )
+                    })
                     .collect();
             for (at, instruction) in found {
                 if let Some(byte) = bytes.get_mut(at) {
@@ -113,7 +121,10 @@ fn register(registers: &mut Registers, which: Register) -> &mut u64 {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "registers are narrowed as the instruction does")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "registers are narrowed as the instruction does"
+)]
 const fn low(value: u64) -> u32 {
     value as u32
 }
@@ -122,11 +133,19 @@ const fn low(value: u64) -> u32 {
 pub(crate) fn trapped(registers: &mut Registers) {
     let kernel = kernel();
     let at = usize::try_from(registers.rip).unwrap_or(1) - 1;
-    let site = kernel.image_at(at).and_then(|image| image.sites.get(&at).copied());
+    let site = kernel
+        .image_at(at)
+        .and_then(|image| image.sites.get(&at).copied());
     let Some(site) = site else {
-        rules::die(&rules::FAULT, format!("breakpoint at {}", kernel.name_address(at)));
+        rules::die(
+            &rules::FAULT,
+            format!("breakpoint at {}", kernel.name_address(at)),
+        );
     };
-    kernel.sched.current().note_call("(privileged instruction)", at, registers_address(registers));
+    kernel
+        .sched
+        .current()
+        .note_call("(privileged instruction)", at, registers_address(registers));
     kernel.sched.preemption_point();
     emulate(&site.instruction, registers);
     registers.rip = at as u64 + u64::from(site.len);
@@ -158,7 +177,10 @@ fn emulate(instruction: &Instruction, r: &mut Registers) {
                 platform.wrmsr(cpu.index, msr, value)
             };
             if done.is_none() {
-                rules::die(&rules::FAULT, format!("general protection: MSR {msr:#x} does not exist"));
+                rules::die(
+                    &rules::FAULT,
+                    format!("general protection: MSR {msr:#x} does not exist"),
+                );
             }
         }
         Mnemonic::Vmcall | Mnemonic::Vmmcall => {
@@ -187,7 +209,10 @@ fn emulate(instruction: &Instruction, r: &mut Registers) {
             let to = u8::try_from(*register(r, instruction.op1_register()) & 15).unwrap_or(0);
             crate::sched::deliver::lower(&kernel.sched, to);
         }
-        other => rules::die(&rules::FAULT, format!("privileged instruction {other:?} is not for drivers")),
+        other => rules::die(
+            &rules::FAULT,
+            format!("privileged instruction {other:?} is not for drivers"),
+        ),
     }
 }
 
@@ -208,8 +233,14 @@ fn port(instruction: &Instruction, r: &mut Registers) {
     if input {
         let value = u64::from(kernel.platform.port_in(cpu, number, width)) & mask;
         // Like any 32-bit write, `in eax` clears the upper half; the narrower ones keep the rest.
-        r.rax = if width == 4 { value } else { (r.rax & !mask) | value };
+        r.rax = if width == 4 {
+            value
+        } else {
+            (r.rax & !mask) | value
+        };
     } else {
-        kernel.platform.port_out(cpu, number, width, low(r.rax & mask));
+        kernel
+            .platform
+            .port_out(cpu, number, width, low(r.rax & mask));
     }
 }

@@ -38,16 +38,36 @@ fn new_object() -> usize {
     kernel().pool.allocate_own(64)
 }
 
-fn hook(interrupt: Interrupt, routine: usize, context: usize, lock: usize, message: Option<u32>) -> usize {
+fn hook(
+    interrupt: Interrupt,
+    routine: usize,
+    context: usize,
+    lock: usize,
+    message: Option<u32>,
+) -> usize {
     let object = new_object();
     let lock = if lock == 0 { object } else { lock };
     let (vector, irql) = (interrupt.vector, interrupt.irql);
-    kernel().interrupts.connect(Connected { vector, irql, routine, context, object, message, lock });
+    kernel().interrupts.connect(Connected {
+        vector,
+        irql,
+        routine,
+        context,
+        object,
+        message,
+        lock,
+    });
     object
 }
 
 fn interrupts_of(device: usize) -> Vec<Interrupt> {
-    kernel().io.devices.lock().get(&device).map(|device| device.resources.granted.clone()).unwrap_or_default()
+    kernel()
+        .io
+        .devices
+        .lock()
+        .get(&device)
+        .map(|device| device.resources.granted.clone())
+        .unwrap_or_default()
 }
 
 extern "win64" fn connect(parameters: Parameters) -> i32 {
@@ -73,28 +93,41 @@ fn connect_vector(at: Parameters) -> i32 {
     let device = part!(at, FullySpecified, PhysicalDeviceObject).load() as usize;
     let vector = part!(at, FullySpecified, Vector).load();
     let irql = part!(at, FullySpecified, Irql).load();
-    let known = interrupts_of(device).into_iter().find(|interrupt| interrupt.vector == vector);
+    let known = interrupts_of(device)
+        .into_iter()
+        .find(|interrupt| interrupt.vector == vector);
     let Some(interrupt) = known.filter(|interrupt| interrupt.irql == irql) else {
         rules::violate(
             &rules::PNP,
-            format!("IoConnectInterruptEx: vector {vector} at IRQL {irql} is no resource of the device"),
+            format!(
+                "IoConnectInterruptEx: vector {vector} at IRQL {irql} is no resource of the device"
+            ),
         );
         return STATUS_INVALID_PARAMETER;
     };
     let object = hook(
         interrupt,
-        part!(at, FullySpecified, ServiceRoutine).cast::<usize>().load(),
-        part!(at, FullySpecified, ServiceContext).cast::<usize>().load(),
+        part!(at, FullySpecified, ServiceRoutine)
+            .cast::<usize>()
+            .load(),
+        part!(at, FullySpecified, ServiceContext)
+            .cast::<usize>()
+            .load(),
         part!(at, FullySpecified, SpinLock).cast::<usize>().load(),
         None,
     );
-    Guest::from(part!(at, FullySpecified, InterruptObject).load()).cast::<usize>().store(object);
+    Guest::from(part!(at, FullySpecified, InterruptObject).load())
+        .cast::<usize>()
+        .store(object);
     0
 }
 
 fn connect_line(at: Parameters) -> i32 {
     let device = part!(at, LineBased, PhysicalDeviceObject).load() as usize;
-    let Some(interrupt) = interrupts_of(device).into_iter().find(|interrupt| !interrupt.message) else {
+    let Some(interrupt) = interrupts_of(device)
+        .into_iter()
+        .find(|interrupt| !interrupt.message)
+    else {
         return STATUS_NOT_FOUND;
     };
     let object = hook(
@@ -104,38 +137,60 @@ fn connect_line(at: Parameters) -> i32 {
         part!(at, LineBased, SpinLock).cast::<usize>().load(),
         None,
     );
-    Guest::from(part!(at, LineBased, InterruptObject).load()).cast::<usize>().store(object);
+    Guest::from(part!(at, LineBased, InterruptObject).load())
+        .cast::<usize>()
+        .store(object);
     0
 }
 
 fn connect_messages(at: Parameters) -> i32 {
     let device = part!(at, MessageBased, PhysicalDeviceObject).load() as usize;
     let all = interrupts_of(device);
-    let messages: Vec<Interrupt> = all.iter().copied().filter(|interrupt| interrupt.message).collect();
-    let context = part!(at, MessageBased, ServiceContext).cast::<usize>().load();
+    let messages: Vec<Interrupt> = all
+        .iter()
+        .copied()
+        .filter(|interrupt| interrupt.message)
+        .collect();
+    let context = part!(at, MessageBased, ServiceContext)
+        .cast::<usize>()
+        .load();
     let lock = part!(at, MessageBased, SpinLock).cast::<usize>().load();
-    let out = Guest::from(part!(at, MessageBased, ConnectionContext.Generic).load()).cast::<usize>();
+    let out =
+        Guest::from(part!(at, MessageBased, ConnectionContext.Generic).load()).cast::<usize>();
     if messages.is_empty() {
         // A device without messages: the line, through the fall-back routine, and the version says so.
-        let fall_back = part!(at, MessageBased, FallBackServiceRoutine).cast::<usize>().load();
-        let Some(line) = all.first().filter(|_| fall_back != 0) else { return STATUS_NOT_FOUND };
+        let fall_back = part!(at, MessageBased, FallBackServiceRoutine)
+            .cast::<usize>()
+            .load();
+        let Some(line) = all.first().filter(|_| fall_back != 0) else {
+            return STATUS_NOT_FOUND;
+        };
         out.store(hook(*line, fall_back, context, lock, None));
         field!(at, IO_CONNECT_INTERRUPT_PARAMETERS, Version).store(LINE_BASED);
         return 0;
     }
-    let routine = part!(at, MessageBased, MessageServiceRoutine).cast::<usize>().load();
+    let routine = part!(at, MessageBased, MessageServiceRoutine)
+        .cast::<usize>()
+        .load();
     let entry = size_of::<IO_INTERRUPT_MESSAGE_INFO_ENTRY>();
     let head = core::mem::offset_of!(IO_INTERRUPT_MESSAGE_INFO, MessageInfo);
     let table = kernel().pool.allocate_own(head + entry * messages.len());
     let info = table as *mut IO_INTERRUPT_MESSAGE_INFO;
-    let highest = messages.iter().map(|interrupt| interrupt.irql).max().unwrap_or(0);
+    let highest = messages
+        .iter()
+        .map(|interrupt| interrupt.irql)
+        .max()
+        .unwrap_or(0);
     field!(info, IO_INTERRUPT_MESSAGE_INFO, UnifiedIrql).store(highest);
-    field!(info, IO_INTERRUPT_MESSAGE_INFO, MessageCount).store(u32::try_from(messages.len()).unwrap_or(0));
+    field!(info, IO_INTERRUPT_MESSAGE_INFO, MessageCount)
+        .store(u32::try_from(messages.len()).unwrap_or(0));
     for (index, interrupt) in messages.iter().enumerate() {
         let number = u32::try_from(index).unwrap_or(0);
         let object = hook(*interrupt, routine, context, lock, Some(number));
         let slot = (table + head + entry * index) as *mut IO_INTERRUPT_MESSAGE_INFO_ENTRY;
-        field!(slot, IO_INTERRUPT_MESSAGE_INFO_ENTRY, InterruptObject).cast::<usize>().store(object);
+        field!(slot, IO_INTERRUPT_MESSAGE_INFO_ENTRY, InterruptObject)
+            .cast::<usize>()
+            .store(object);
         field!(slot, IO_INTERRUPT_MESSAGE_INFO_ENTRY, TargetProcessorSet).store(interrupt.affinity);
         field!(slot, IO_INTERRUPT_MESSAGE_INFO_ENTRY, MessageData).store(interrupt.vector);
         field!(slot, IO_INTERRUPT_MESSAGE_INFO_ENTRY, Vector).store(interrupt.vector);
@@ -148,7 +203,8 @@ fn connect_messages(at: Parameters) -> i32 {
 extern "win64" fn disconnect(parameters: *mut IO_DISCONNECT_INTERRUPT_PARAMETERS) {
     let version = field!(parameters, IO_DISCONNECT_INTERRUPT_PARAMETERS, Version).load();
     let context = Guest::<usize>::new(
-        parameters as usize + core::mem::offset_of!(IO_DISCONNECT_INTERRUPT_PARAMETERS, ConnectionContext),
+        parameters as usize
+            + core::mem::offset_of!(IO_DISCONNECT_INTERRUPT_PARAMETERS, ConnectionContext),
     )
     .load();
     let kernel = kernel();
@@ -160,8 +216,9 @@ extern "win64" fn disconnect(parameters: *mut IO_DISCONNECT_INTERRUPT_PARAMETERS
         for index in 0..count {
             let slot = (context + head + size_of::<IO_INTERRUPT_MESSAGE_INFO_ENTRY>() * index)
                 as *mut IO_INTERRUPT_MESSAGE_INFO_ENTRY;
-            let object =
-                field!(slot, IO_INTERRUPT_MESSAGE_INFO_ENTRY, InterruptObject).cast::<usize>().load();
+            let object = field!(slot, IO_INTERRUPT_MESSAGE_INFO_ENTRY, InterruptObject)
+                .cast::<usize>()
+                .load();
             done |= kernel.interrupts.disconnect(object);
             kernel.pool.free(object, None);
         }
@@ -171,15 +228,20 @@ extern "win64" fn disconnect(parameters: *mut IO_DISCONNECT_INTERRUPT_PARAMETERS
         kernel.pool.free(context, None);
     }
     if !done {
-        rules::violate(&rules::OBJECT, format!("IoDisconnectInterruptEx: {context:#x} is not connected"));
+        rules::violate(
+            &rules::OBJECT,
+            format!("IoDisconnectInterruptEx: {context:#x} is not connected"),
+        );
     }
 }
 
 fn connected(object: usize) -> Connected {
-    kernel()
-        .interrupts
-        .of_object(object)
-        .unwrap_or_else(|| rules::die(&rules::OBJECT, format!("{object:#x} is no connected interrupt")))
+    kernel().interrupts.of_object(object).unwrap_or_else(|| {
+        rules::die(
+            &rules::OBJECT,
+            format!("{object:#x} is no connected interrupt"),
+        )
+    })
 }
 
 extern "win64" fn acquire(object: usize) -> u8 {

@@ -49,13 +49,16 @@ pub(crate) fn make(driver: *mut DRIVER_OBJECT, extension: u32, kind: u32, device
     let at = kernel.pool.allocate_own(size + extension as usize);
     let object = at as Object;
     field!(object, DEVICE_OBJECT, Type).store(3);
-    field!(object, DEVICE_OBJECT, Size).store(u16::try_from(size + extension as usize).unwrap_or(u16::MAX));
+    field!(object, DEVICE_OBJECT, Size)
+        .store(u16::try_from(size + extension as usize).unwrap_or(u16::MAX));
     field!(object, DEVICE_OBJECT, DriverObject).store(driver);
     field!(object, DEVICE_OBJECT, Flags).store(INITIALIZING);
     field!(object, DEVICE_OBJECT, DeviceType).store(kind);
     field!(object, DEVICE_OBJECT, StackSize).store(1);
     if extension != 0 {
-        field!(object, DEVICE_OBJECT, DeviceExtension).cast::<usize>().store(at + size);
+        field!(object, DEVICE_OBJECT, DeviceExtension)
+            .cast::<usize>()
+            .store(at + size);
     }
     let lock = field!(object, DEVICE_OBJECT, DeviceLock).pointer();
     crate::ke::object::initialize_event(lock.cast::<KEVENT>(), 1, 1);
@@ -80,7 +83,10 @@ extern "win64" fn create(
     if told_to_fail() {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    let device = Device { owner: calling_driver(), ..Device::default() };
+    let device = Device {
+        owner: calling_driver(),
+        ..Device::default()
+    };
     let object = make(driver, extension, kind, device);
     field!(object as Object, DEVICE_OBJECT, Characteristics).store(characteristics);
     Guest::from(out).store(object);
@@ -90,14 +96,29 @@ extern "win64" fn create(
 extern "win64" fn delete(object: Object) {
     let kernel = kernel();
     let Some(device) = kernel.io.devices.lock().remove(&(object as usize)) else {
-        rules::violate(&rules::DEVICE, format!("{object:p} is no live device object"));
+        rules::violate(
+            &rules::DEVICE,
+            format!("{object:p} is no live device object"),
+        );
         return;
     };
     if device.lower != 0 {
-        rules::violate(&rules::DEVICE, format!("device {object:p} deleted while attached to {:#x}", device.lower));
+        rules::violate(
+            &rules::DEVICE,
+            format!(
+                "device {object:p} deleted while attached to {:#x}",
+                device.lower
+            ),
+        );
     }
-    if !field!(object, DEVICE_OBJECT, AttachedDevice).load().is_null() {
-        rules::violate(&rules::DEVICE, format!("device {object:p} deleted below another device"));
+    if !field!(object, DEVICE_OBJECT, AttachedDevice)
+        .load()
+        .is_null()
+    {
+        rules::violate(
+            &rules::DEVICE,
+            format!("device {object:p} deleted below another device"),
+        );
     }
     let driver = field!(object, DEVICE_OBJECT, DriverObject).load();
     let mut link = field!(driver, DRIVER_OBJECT, DeviceObject);
@@ -145,7 +166,10 @@ extern "win64" fn attach(source: Object, target: Object) -> usize {
 extern "win64" fn detach(target: Object) {
     let upper = field!(target, DEVICE_OBJECT, AttachedDevice).load();
     if upper.is_null() {
-        rules::violate(&rules::DEVICE, format!("IoDetachDevice: nothing is attached to {target:p}"));
+        rules::violate(
+            &rules::DEVICE,
+            format!("IoDetachDevice: nothing is attached to {target:p}"),
+        );
         return;
     }
     field!(target, DEVICE_OBJECT, AttachedDevice).store(core::ptr::null_mut());
@@ -162,7 +186,10 @@ extern "win64" fn attached_reference(object: Object) -> usize {
 
 extern "win64" fn invalidate_relations(object: Object, _kind: i32) {
     if !kernel().io.devices.lock().contains_key(&(object as usize)) {
-        rules::violate(&rules::DEVICE, format!("IoInvalidateDeviceRelations: {object:p} is no device"));
+        rules::violate(
+            &rules::DEVICE,
+            format!("IoInvalidateDeviceRelations: {object:p} is no device"),
+        );
         return;
     }
     kernel().io.invalidated.lock().push(object as usize);

@@ -40,26 +40,44 @@ pub(crate) struct Driver {
 /// Makes the driver object for `image`.
 pub(crate) fn create(image: Arc<Image>, service: &str) -> Driver {
     let kernel = kernel();
-    let at = kernel.pool.allocate_own(size_of::<DRIVER_OBJECT>() + size_of::<DRIVER_EXTENSION>());
+    let at = kernel
+        .pool
+        .allocate_own(size_of::<DRIVER_OBJECT>() + size_of::<DRIVER_EXTENSION>());
     let object = at as *mut DRIVER_OBJECT;
     let extension = (at + size_of::<DRIVER_OBJECT>()) as *mut DRIVER_EXTENSION;
-    let service_key = format!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{service}");
+    let service_key =
+        format!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{service}");
     kernel.registry.create(&service_key);
     field!(object, DRIVER_OBJECT, Type).store(4);
-    field!(object, DRIVER_OBJECT, Size).store(i16::try_from(size_of::<DRIVER_OBJECT>()).unwrap_or(0));
-    field!(object, DRIVER_OBJECT, DriverStart).cast::<usize>().store(image.base);
+    field!(object, DRIVER_OBJECT, Size)
+        .store(i16::try_from(size_of::<DRIVER_OBJECT>()).unwrap_or(0));
+    field!(object, DRIVER_OBJECT, DriverStart)
+        .cast::<usize>()
+        .store(image.base);
     field!(object, DRIVER_OBJECT, DriverSize).store(u32::try_from(image.size).unwrap_or(0));
     field!(object, DRIVER_OBJECT, DriverExtension).store(extension);
-    field!(object, DRIVER_OBJECT, DriverInit).cast::<usize>().store(image.entry);
+    field!(object, DRIVER_OBJECT, DriverInit)
+        .cast::<usize>()
+        .store(image.entry);
     field!(extension, DRIVER_EXTENSION, DriverObject).store(object);
-    store_unicode(field!(object, DRIVER_OBJECT, DriverName).pointer(), &format!("\\Driver\\{service}"));
-    store_unicode(field!(extension, DRIVER_EXTENSION, ServiceKeyName).pointer(), service);
+    store_unicode(
+        field!(object, DRIVER_OBJECT, DriverName).pointer(),
+        &format!("\\Driver\\{service}"),
+    );
+    store_unicode(
+        field!(extension, DRIVER_EXTENSION, ServiceKeyName).pointer(),
+        service,
+    );
     let default = crate::export::find_kernel_routine("IopInvalidDeviceRequest").unwrap_or(0);
     let table = field!(object, DRIVER_OBJECT, MajorFunction).cast::<usize>();
     for index in 0..MAJOR_FUNCTIONS {
         table.index(index).store(default);
     }
-    Driver { image, object: at, service_key }
+    Driver {
+        image,
+        object: at,
+        service_key,
+    }
 }
 
 /// Calls `DriverEntry`. Runs on a system thread at `PASSIVE_LEVEL`.
@@ -74,9 +92,15 @@ pub(crate) fn enter(driver: &Driver) -> i32 {
     kernel.pool.free(path, None);
     let object = driver.object as *mut DRIVER_OBJECT;
     for index in 0..MAJOR_FUNCTIONS {
-        let routine = field!(object, DRIVER_OBJECT, MajorFunction).cast::<usize>().index(index).load();
+        let routine = field!(object, DRIVER_OBJECT, MajorFunction)
+            .cast::<usize>()
+            .index(index)
+            .load();
         if !kernel.space.executable(routine) && !crate::export::is_thunk(routine) {
-            rules::violate(&rules::OBJECT, format!("MajorFunction[{index}] is {routine:#x}: no code"));
+            rules::violate(
+                &rules::OBJECT,
+                format!("MajorFunction[{index}] is {routine:#x}: no code"),
+            );
         }
     }
     crate::low_status(status)
@@ -85,7 +109,9 @@ pub(crate) fn enter(driver: &Driver) -> i32 {
 /// Calls `DriverUnload`, if the driver has one, and checks that nothing of it is left.
 pub(crate) fn unload(driver: &Driver) -> bool {
     let object = driver.object as *mut DRIVER_OBJECT;
-    let routine = field!(object, DRIVER_OBJECT, DriverUnload).cast::<usize>().load();
+    let routine = field!(object, DRIVER_OBJECT, DriverUnload)
+        .cast::<usize>()
+        .load();
     if routine == 0 {
         return false;
     }
@@ -109,7 +135,11 @@ pub(crate) fn check_leaks(driver: &Driver) {
             .collect();
         rules::violate(
             &rules::LEAK,
-            format!("{name} leaves {} pool blocks: {}", blocks.len(), list.join(", ")),
+            format!(
+                "{name} leaves {} pool blocks: {}",
+                blocks.len(),
+                list.join(", ")
+            ),
         );
     }
     let mut rest = kernel.mm.owned_by(name);
@@ -117,22 +147,47 @@ pub(crate) fn check_leaks(driver: &Driver) {
         (crate::io::irp::owned_by(name), "IRPs"),
         (crate::io::work::owned_by(name), "work items"),
         (kernel.etw.owned_by(name), "trace providers"),
-        (kernel.io.devices.lock().values().filter(|device| device.owner == *name).count(), "device objects"),
-        (kernel.interrupts.owned_by(image.base, image.size), "connected interrupts"),
+        (
+            kernel
+                .io
+                .devices
+                .lock()
+                .values()
+                .filter(|device| device.owner == *name)
+                .count(),
+            "device objects",
+        ),
+        (
+            kernel.interrupts.owned_by(image.base, image.size),
+            "connected interrupts",
+        ),
     ];
-    rest.extend(counted.iter().filter(|(count, _)| *count != 0).map(|(count, what)| format!("{count} {what}")));
+    rest.extend(
+        counted
+            .iter()
+            .filter(|(count, _)| *count != 0)
+            .map(|(count, what)| format!("{count} {what}")),
+    );
     if !rest.is_empty() {
         rules::violate(&rules::LEAK, format!("{name} leaves {}", rest.join(", ")));
     }
     let handles = kernel.handles.owned_by(name);
     if handles != 0 {
-        rules::violate(&rules::LEAK, format!("{name} leaves {handles} open handles"));
+        rules::violate(
+            &rules::LEAK,
+            format!("{name} leaves {handles} open handles"),
+        );
     }
     let range = (image.base, image.base + image.size);
     if let Some(timer) = kernel.sched.events.timer_between(range.0, range.1) {
         rules::violate(&rules::LEAK, format!("{name} leaves timer {timer:#x} set"));
     }
-    if kernel.sched.cpus().iter().any(|cpu| cpu.dpc_between(range.0, range.1).is_some()) {
+    if kernel
+        .sched
+        .cpus()
+        .iter()
+        .any(|cpu| cpu.dpc_between(range.0, range.1).is_some())
+    {
         rules::violate(&rules::LEAK, format!("{name} leaves a DPC queued"));
     }
 }

@@ -61,7 +61,14 @@ pub(crate) struct Record {
 type Irp = *mut IRP;
 
 fn current_location(irp: Irp) -> Guest<*mut IO_STACK_LOCATION> {
-    field!(irp, IRP, Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation)
+    field!(
+        irp,
+        IRP,
+        Tail.Overlay
+            .__bindgen_anon_2
+            .__bindgen_anon_1
+            .CurrentStackLocation
+    )
 }
 
 fn status_of(irp: Irp) -> Guest<i32> {
@@ -82,7 +89,10 @@ fn initialize(irp: Irp, stack: i8) {
     current_location(irp).store((irp as usize + size) as *mut IO_STACK_LOCATION);
     let list = field!(irp, IRP, ThreadListEntry);
     let link = list.pointer();
-    list.store(wdk_sys::LIST_ENTRY { Flink: link, Blink: link });
+    list.store(wdk_sys::LIST_ENTRY {
+        Flink: link,
+        Blink: link,
+    });
 }
 
 /// Makes a packet with `stack` locations.
@@ -90,7 +100,12 @@ pub(crate) fn make(stack: i8, origin: Origin, owner: String) -> usize {
     let kernel = kernel();
     let at = kernel.pool.allocate_own(bytes_for(stack));
     initialize(at as Irp, stack);
-    let record = Record { origin, owner, levels: Vec::new(), completed: false };
+    let record = Record {
+        origin,
+        owner,
+        levels: Vec::new(),
+        completed: false,
+    };
     kernel.io.irps.lock().insert(at, record);
     at
 }
@@ -113,10 +128,16 @@ extern "win64" fn free(irp: Irp) {
         None => rules::violate(&rules::IRP_COMPLETION, format!("{irp:p} is no live IRP")),
         Some(record) => {
             if record.origin == Origin::Threaded {
-                rules::violate(&rules::IRP_COMPLETION, "IoFreeIrp of an IRP that the I/O manager frees");
+                rules::violate(
+                    &rules::IRP_COMPLETION,
+                    "IoFreeIrp of an IRP that the I/O manager frees",
+                );
             }
             if record.levels.iter().any(|level| level.passed.is_none()) {
-                rules::violate(&rules::IRP_COMPLETION, format!("IRP {irp:p} freed while a driver has it"));
+                rules::violate(
+                    &rules::IRP_COMPLETION,
+                    format!("IRP {irp:p} freed while a driver has it"),
+                );
             }
             kernel().pool.free(irp as usize, None);
         }
@@ -125,8 +146,12 @@ extern "win64" fn free(irp: Irp) {
 
 extern "win64" fn initialize_export(irp: Irp, _size: u16, stack: i8) {
     initialize(irp, stack);
-    let record =
-        Record { origin: Origin::Driver, owner: calling_driver(), levels: Vec::new(), completed: false };
+    let record = Record {
+        origin: Origin::Driver,
+        owner: calling_driver(),
+        levels: Vec::new(),
+        completed: false,
+    };
     kernel().io.irps.lock().insert(irp as usize, record);
 }
 
@@ -141,10 +166,21 @@ extern "win64" fn reuse(irp: Irp, status: i32) {
 }
 
 fn live(irp: Irp, what: &str) {
-    let state = kernel().io.irps.lock().get(&(irp as usize)).map(|record| record.completed);
+    let state = kernel()
+        .io
+        .irps
+        .lock()
+        .get(&(irp as usize))
+        .map(|record| record.completed);
     match state {
-        None => rules::die(&rules::IRP_COMPLETION, format!("{what}: {irp:p} is no live IRP")),
-        Some(true) => rules::die(&rules::IRP_COMPLETION, format!("{what}: IRP {irp:p} is completed already")),
+        None => rules::die(
+            &rules::IRP_COMPLETION,
+            format!("{what}: {irp:p} is no live IRP"),
+        ),
+        Some(true) => rules::die(
+            &rules::IRP_COMPLETION,
+            format!("{what}: IRP {irp:p} is completed already"),
+        ),
         Some(false) => {}
     }
 }
@@ -155,10 +191,16 @@ pub(crate) extern "win64" fn call(object: *mut DEVICE_OBJECT, irp: Irp) -> i32 {
     let kernel = kernel();
     let location = field!(irp, IRP, CurrentLocation).load() - 1;
     if location <= 0 {
-        rules::die(&rules::IRP_STACK, format!("IRP {irp:p} has no stack location left"));
+        rules::die(
+            &rules::IRP_STACK,
+            format!("IRP {irp:p} has no stack location left"),
+        );
     }
     let Some(device) = kernel.io.devices.lock().get(&(object as usize)).cloned() else {
-        rules::die(&rules::DEVICE, format!("IoCallDriver: {object:p} is no live device object"));
+        rules::die(
+            &rules::DEVICE,
+            format!("IoCallDriver: {object:p} is no live device object"),
+        );
     };
     field!(irp, IRP, CurrentLocation).store(location);
     let stack = next_location(irp as usize);
@@ -168,7 +210,10 @@ pub(crate) extern "win64" fn call(object: *mut DEVICE_OBJECT, irp: Irp) -> i32 {
     let minor = field!(stack, IO_STACK_LOCATION, MinorFunction).load();
     if let Some(record) = kernel.io.irps.lock().get_mut(&(irp as usize)) {
         record.levels.retain(|level| level.location != location);
-        record.levels.push(Level { location, passed: None });
+        record.levels.push(Level {
+            location,
+            passed: None,
+        });
     }
     let status = if device.native {
         crate::pnp::root::dispatch(object as usize, irp as usize)
@@ -198,7 +243,13 @@ fn check_return(irp: Irp, location: i8, status: i32, (major, minor): (u8, u8)) {
     let mut irps = kernel.io.irps.lock();
     let passed = irps
         .get_mut(&(irp as usize))
-        .and_then(|record| record.levels.iter().find(|level| level.location == location).copied())
+        .and_then(|record| {
+            record
+                .levels
+                .iter()
+                .find(|level| level.location == location)
+                .copied()
+        })
         .map(|level| level.passed);
     drop(irps);
     let what = format!("dispatch of major {major:#x} minor {minor:#x}");
@@ -211,7 +262,8 @@ fn check_return(irp: Irp, location: i8, status: i32, (major, minor): (u8, u8)) {
             let stack = irp as usize
                 + size_of::<IRP>()
                 + (usize::try_from(location).unwrap_or(1) - 1) * LOCATION;
-            let control = field!(stack as *mut IO_STACK_LOCATION, IO_STACK_LOCATION, Control).load();
+            let control =
+                field!(stack as *mut IO_STACK_LOCATION, IO_STACK_LOCATION, Control).load();
             if control & PENDING_RETURNED == 0 {
                 rules::violate(
                     &rules::IRP_PENDING,
@@ -238,7 +290,10 @@ fn check_return(irp: Irp, location: i8, status: i32, (major, minor): (u8, u8)) {
 fn pass(irp: Irp, location: i8, marked: bool) {
     let status = status_of(irp).load();
     if let Some(record) = kernel().io.irps.lock().get_mut(&(irp as usize))
-        && let Some(level) = record.levels.iter_mut().find(|level| level.location == location)
+        && let Some(level) = record
+            .levels
+            .iter_mut()
+            .find(|level| level.location == location)
     {
         level.passed = Some((status, marked));
     }
@@ -249,10 +304,16 @@ pub(crate) extern "win64" fn complete(irp: Irp, _boost: i8) {
     live(irp, "IoCompleteRequest");
     let status = status_of(irp).load();
     if status == STATUS_PENDING {
-        rules::violate(&rules::IRP_STATUS, format!("IRP {irp:p} completed with STATUS_PENDING"));
+        rules::violate(
+            &rules::IRP_STATUS,
+            format!("IRP {irp:p} completed with STATUS_PENDING"),
+        );
     }
     if field!(irp, IRP, CancelRoutine).load().is_some() {
-        rules::violate(&rules::IRP_COMPLETION, format!("IRP {irp:p} completed with a cancel routine set"));
+        rules::violate(
+            &rules::IRP_COMPLETION,
+            format!("IRP {irp:p} completed with a cancel routine set"),
+        );
     }
     let count = field!(irp, IRP, StackCount).load();
     loop {
@@ -265,8 +326,12 @@ pub(crate) extern "win64" fn complete(irp: Irp, _boost: i8) {
         let marked = control & PENDING_RETURNED != 0;
         pass(irp, location, marked);
         field!(irp, IRP, PendingReturned).store(u8::from(marked));
-        let routine = field!(stack, IO_STACK_LOCATION, CompletionRoutine).cast::<usize>().load();
-        let context = field!(stack, IO_STACK_LOCATION, Context).cast::<usize>().load();
+        let routine = field!(stack, IO_STACK_LOCATION, CompletionRoutine)
+            .cast::<usize>()
+            .load();
+        let context = field!(stack, IO_STACK_LOCATION, Context)
+            .cast::<usize>()
+            .load();
         field!(irp, IRP, CurrentLocation).store(location + 1);
         let upper = (stack as usize + LOCATION) as *mut IO_STACK_LOCATION;
         current_location(irp).store(upper);
@@ -281,7 +346,11 @@ pub(crate) extern "win64" fn complete(irp: Irp, _boost: i8) {
             } else {
                 field!(upper, IO_STACK_LOCATION, DeviceObject).load() as usize
             };
-            let result = driver::invoke("completion routine", routine, &[device, irp as usize, context]);
+            let result = driver::invoke(
+                "completion routine",
+                routine,
+                &[device, irp as usize, context],
+            );
             if crate::low_status(result) == MORE_PROCESSING_REQUIRED {
                 return;
             }
@@ -321,7 +390,9 @@ fn finish(irp: Irp) {
         }
         _ => rules::violate(
             &rules::IRP_COMPLETION,
-            format!("IRP {irp:p} of IoAllocateIrp was completed to the end: its sender must reclaim it"),
+            format!(
+                "IRP {irp:p} of IoAllocateIrp was completed to the end: its sender must reclaim it"
+            ),
         ),
     }
 }
@@ -360,8 +431,18 @@ extern "win64" fn cancel(irp: Irp) -> u8 {
     let kernel = kernel();
     let before = kernel.sched.cpu().set_irql(2);
     field!(irp, IRP, CancelIrql).store(before);
-    let object = field!(current_location(irp).load(), IO_STACK_LOCATION, DeviceObject).load();
-    driver::invoke_lowering("cancel routine", at, &[object as usize, irp as usize], before);
+    let object = field!(
+        current_location(irp).load(),
+        IO_STACK_LOCATION,
+        DeviceObject
+    )
+    .load();
+    driver::invoke_lowering(
+        "cancel routine",
+        at,
+        &[object as usize, irp as usize],
+        before,
+    );
     1
 }
 
@@ -375,7 +456,13 @@ extern "win64" fn release_cancel_lock(irql: u8) {
 
 /// The packets that drivers of image `owner` allocated and still have.
 pub(crate) fn owned_by(owner: &str) -> usize {
-    kernel().io.irps.lock().values().filter(|record| record.owner == owner).count()
+    kernel()
+        .io
+        .irps
+        .lock()
+        .values()
+        .filter(|record| record.owner == owner)
+        .count()
 }
 
 /// Sends a packet of the system down the stack that `object` is in and waits for it. `fill` writes the first
@@ -390,13 +477,17 @@ pub(crate) fn send(
     let stack = field!(top as *mut DEVICE_OBJECT, DEVICE_OBJECT, StackSize).load();
     let irp = make(stack, Origin::Threaded, String::new());
     // Block and event live in guest memory, as a system thread's stack would.
-    let block = kernel.pool.allocate_own(size_of::<IO_STATUS_BLOCK>() + size_of::<KEVENT>());
+    let block = kernel
+        .pool
+        .allocate_own(size_of::<IO_STATUS_BLOCK>() + size_of::<KEVENT>());
     let event = (block + size_of::<IO_STATUS_BLOCK>()) as *mut KEVENT;
     crate::ke::object::initialize_event(event, 0, 0);
     field!(irp as Irp, IRP, UserIosb).store(block as *mut IO_STATUS_BLOCK);
     field!(irp as Irp, IRP, UserEvent).store(event);
     status_of(irp as Irp).store(initial.0);
-    field!(irp as Irp, IRP, IoStatus.Information).cast::<usize>().store(initial.1);
+    field!(irp as Irp, IRP, IoStatus.Information)
+        .cast::<usize>()
+        .store(initial.1);
     fill(next_location(irp));
     call(top as *mut DEVICE_OBJECT, irp as Irp);
     crate::ke::wait::wait_for(&[event as usize], false, None);
@@ -405,4 +496,3 @@ pub(crate) fn send(
     kernel.pool.free(block, None);
     (status, information)
 }
-

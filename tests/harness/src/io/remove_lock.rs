@@ -48,7 +48,10 @@ extern "win64" fn release(lock: Lock, _tag: usize, _size: u32) {
 
 extern "win64" fn release_and_wait(lock: Lock, tag: usize, size: u32) {
     if field!(lock, IO_REMOVE_LOCK, Common.Removed).load() != 0 {
-        rules::violate(&rules::REMOVE_LOCK, "IoReleaseRemoveLockAndWait called twice");
+        rules::violate(
+            &rules::REMOVE_LOCK,
+            "IoReleaseRemoveLockAndWait called twice",
+        );
         return;
     }
     field!(lock, IO_REMOVE_LOCK, Common.Removed).store(1);

@@ -27,7 +27,14 @@ extern "win64" fn allocate(object: usize) -> usize {
     }
     let kernel = kernel();
     let at = kernel.pool.allocate_own(64);
-    kernel.io.work.lock().insert(at, Item { object, owner: calling_driver(), queued: false });
+    kernel.io.work.lock().insert(
+        at,
+        Item {
+            object,
+            owner: calling_driver(),
+            queued: false,
+        },
+    );
     at
 }
 
@@ -36,7 +43,10 @@ extern "win64" fn free(item: usize) {
     match kernel.io.work.lock().remove(&item) {
         None => rules::violate(&rules::OBJECT, format!("{item:#x} is no live work item")),
         Some(state) if state.queued => {
-            rules::violate(&rules::POOL_LIVE, format!("work item {item:#x} freed while it is queued"));
+            rules::violate(
+                &rules::POOL_LIVE,
+                format!("work item {item:#x} freed while it is queued"),
+            );
         }
         Some(_) => {}
     }
@@ -61,7 +71,10 @@ fn start(item: usize, routine: usize, context: usize, extended: bool) {
         };
         if state.queued {
             drop(work);
-            rules::die(&rules::OBJECT, format!("work item {item:#x} is queued already"));
+            rules::die(
+                &rules::OBJECT,
+                format!("work item {item:#x} is queued already"),
+            );
         }
         state.queued = true;
         state.object
@@ -75,12 +88,22 @@ fn start(item: usize, routine: usize, context: usize, extended: bool) {
             }
             let plain = [object, context, 0];
             let with_item = [object, context, item];
-            driver::invoke("work item routine", routine, if extended { &with_item } else { &plain });
+            driver::invoke(
+                "work item routine",
+                routine,
+                if extended { &with_item } else { &plain },
+            );
         }),
     );
 }
 
 /// Work items that image `owner` has not freed.
 pub(crate) fn owned_by(owner: &str) -> usize {
-    kernel().io.work.lock().values().filter(|item| item.owner == owner).count()
+    kernel()
+        .io
+        .work
+        .lock()
+        .values()
+        .filter(|item| item.owner == owner)
+        .count()
 }

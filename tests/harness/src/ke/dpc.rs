@@ -35,8 +35,12 @@ fn initialize_as(kind: u8, dpc: *mut KDPC, routine: usize, context: usize) {
     }
     field!(dpc, KDPC, Type).store(kind);
     field!(dpc, KDPC, Importance).store(1);
-    field!(dpc, KDPC, DeferredRoutine).cast::<usize>().store(routine);
-    field!(dpc, KDPC, DeferredContext).cast::<usize>().store(context);
+    field!(dpc, KDPC, DeferredRoutine)
+        .cast::<usize>()
+        .store(routine);
+    field!(dpc, KDPC, DeferredContext)
+        .cast::<usize>()
+        .store(context);
 }
 
 extern "win64" fn initialize(dpc: *mut KDPC, routine: usize, context: usize) {
@@ -50,7 +54,10 @@ extern "win64" fn initialize_threaded(dpc: *mut KDPC, routine: usize, context: u
 fn expect_dpc(dpc: *mut KDPC) {
     let kind = field!(dpc, KDPC, Type).load();
     if kind != DPC_OBJECT && kind != THREADED_DPC_OBJECT {
-        rules::die(&rules::OBJECT, format!("{dpc:p} is no initialised DPC: its type is {kind}"));
+        rules::die(
+            &rules::OBJECT,
+            format!("{dpc:p} is no initialised DPC: its type is {kind}"),
+        );
     }
 }
 
@@ -65,9 +72,17 @@ pub(crate) fn queue(dpc: *mut KDPC, here: u32, first: usize, second: usize) -> b
         return false;
     }
     let number = field!(dpc, KDPC, Number).load();
-    let cpu = if number >= TARGETED { u32::from(number - TARGETED) } else { here };
-    field!(dpc, KDPC, SystemArgument1).cast::<usize>().store(first);
-    field!(dpc, KDPC, SystemArgument2).cast::<usize>().store(second);
+    let cpu = if number >= TARGETED {
+        u32::from(number - TARGETED)
+    } else {
+        here
+    };
+    field!(dpc, KDPC, SystemArgument1)
+        .cast::<usize>()
+        .store(first);
+    field!(dpc, KDPC, SystemArgument2)
+        .cast::<usize>()
+        .store(second);
     queued(dpc).store(cpu as usize + 1);
     let high = field!(dpc, KDPC, Importance).load() == HIGH_IMPORTANCE;
     kernel().sched.cpus()[cpu as usize].queue_dpc(dpc as usize, high);
@@ -111,7 +126,10 @@ extern "win64" fn set_target(dpc: *mut KDPC, cpu: i8) {
     expect_dpc(dpc);
     let cpu = u16::try_from(cpu).unwrap_or(0);
     if usize::from(cpu) >= kernel().sched.cpus().len() {
-        rules::die(&rules::OBJECT, format!("KeSetTargetProcessorDpc: there is no processor {cpu}"));
+        rules::die(
+            &rules::OBJECT,
+            format!("KeSetTargetProcessorDpc: there is no processor {cpu}"),
+        );
     }
     field!(dpc, KDPC, Number).store(TARGETED + cpu);
 }

@@ -42,13 +42,21 @@ impl Interrupts {
     }
 
     pub(crate) fn of_object(&self, object: usize) -> Option<Connected> {
-        self.connected.lock().iter().copied().find(|interrupt| interrupt.object == object)
+        self.connected
+            .lock()
+            .iter()
+            .copied()
+            .find(|interrupt| interrupt.object == object)
     }
 
     /// Service routines inside an image that are still connected.
     pub(crate) fn owned_by(&self, base: usize, size: usize) -> usize {
         let image = base..base + size;
-        self.connected.lock().iter().filter(|interrupt| image.contains(&interrupt.routine)).count()
+        self.connected
+            .lock()
+            .iter()
+            .filter(|interrupt| image.contains(&interrupt.routine))
+            .count()
     }
 
     /// Vectors that came when nobody was connected, or nobody claimed.
@@ -73,7 +81,8 @@ pub(crate) fn run(interrupt: PendingInterrupt) {
         super::spinlock::acquire(routine.lock);
         let message = routine.message.unwrap_or(0) as usize;
         let arguments = [routine.object, routine.context, message];
-        claimed |= driver::interrupt("interrupt service routine", routine.routine, &arguments) & 0xFF != 0;
+        claimed |=
+            driver::interrupt("interrupt service routine", routine.routine, &arguments) & 0xFF != 0;
         super::spinlock::release(routine.lock);
     }
     if !claimed {

@@ -35,7 +35,10 @@ extern "win64" fn get() -> u8 {
 pub(crate) extern "win64" fn raise(to: u8) -> u8 {
     let cpu = kernel().sched.cpu();
     if to < cpu.irql() {
-        rules::violate(&rules::IRQL_DIRECTION, format!("raise from {} to {to}", cpu.irql()));
+        rules::violate(
+            &rules::IRQL_DIRECTION,
+            format!("raise from {} to {to}", cpu.irql()),
+        );
     }
     cpu.set_irql(to)
 }
@@ -48,22 +51,41 @@ extern "win64" fn lower(to: u8) {
     let sched = &kernel().sched;
     let cpu = sched.cpu();
     if to > cpu.irql() {
-        rules::violate(&rules::IRQL_DIRECTION, format!("lower from {} to {to}", cpu.irql()));
+        rules::violate(
+            &rules::IRQL_DIRECTION,
+            format!("lower from {} to {to}", cpu.irql()),
+        );
     }
     if to < DISPATCH && !cpu.held.lock().is_empty() {
-        rules::violate(&rules::LOCK_BALANCE, format!("lowered to IRQL {to} with a spin lock held"));
+        rules::violate(
+            &rules::LOCK_BALANCE,
+            format!("lowered to IRQL {to} with a spin lock held"),
+        );
     }
     deliver::lower(sched, to);
 }
 
 extern "win64" fn enter_region() {
-    kernel().sched.current().regions.fetch_add(1, Ordering::AcqRel);
+    kernel()
+        .sched
+        .current()
+        .regions
+        .fetch_add(1, Ordering::AcqRel);
 }
 
 extern "win64" fn leave_region() {
-    if kernel().sched.current().regions.fetch_sub(1, Ordering::AcqRel) == 0 {
+    if kernel()
+        .sched
+        .current()
+        .regions
+        .fetch_sub(1, Ordering::AcqRel)
+        == 0
+    {
         kernel().sched.current().regions.store(0, Ordering::Release);
-        rules::violate(&rules::REGION, "left a critical region that was not entered");
+        rules::violate(
+            &rules::REGION,
+            "left a critical region that was not entered",
+        );
     }
 }
 
@@ -73,14 +95,23 @@ extern "win64" fn apcs_disabled() -> u8 {
 
 extern "win64" fn bug_check_ex(code: u32, a: usize, b: usize, c: usize, d: usize) {
     // The drivers' panic handler passes a file name and a line; show a readable string if there is one.
-    let text = [a, b, c, d].into_iter().find_map(readable).unwrap_or_default();
-    rules::die(&rules::BUGCHECK, format!("bug check {code:#x} ({a:#x}, {b:#x}, {c:#x}, {d:#x}){text}"));
+    let text = [a, b, c, d]
+        .into_iter()
+        .find_map(readable)
+        .unwrap_or_default();
+    rules::die(
+        &rules::BUGCHECK,
+        format!("bug check {code:#x} ({a:#x}, {b:#x}, {c:#x}, {d:#x}){text}"),
+    );
 }
 
 fn readable(address: usize) -> Option<String> {
     let mut bytes = [0_u8; 96];
     kernel().space.read(address, &mut bytes)?;
-    let len = bytes.iter().take_while(|byte| (0x20..0x7F).contains(*byte)).count();
+    let len = bytes
+        .iter()
+        .take_while(|byte| (0x20..0x7F).contains(*byte))
+        .count();
     (len >= 4).then(|| format!(" {:?}", String::from_utf8_lossy(&bytes[..len])))
 }
 

@@ -30,24 +30,38 @@ pub(crate) fn initialize_header(object: usize, kind: u8, words: u8, signal: i32)
     Guest::<[u8; 4]>::new(object).store([kind, 0, words, 0]);
     field!(header, DISPATCHER_HEADER, SignalState).store(signal);
     let list = field!(header, DISPATCHER_HEADER, WaitListHead);
-    list.store(LIST_ENTRY { Flink: list.pointer(), Blink: list.pointer() });
+    list.store(LIST_ENTRY {
+        Flink: list.pointer(),
+        Blink: list.pointer(),
+    });
 }
 
 fn state(object: usize) -> Guest<i32> {
-    field!(Guest::<DISPATCHER_HEADER>::new(object).pointer(), DISPATCHER_HEADER, SignalState)
+    field!(
+        Guest::<DISPATCHER_HEADER>::new(object).pointer(),
+        DISPATCHER_HEADER,
+        SignalState
+    )
 }
 
 fn expect_kind(object: usize, allowed: &[u8], what: &str) {
     let found = Guest::<u8>::new(object).load();
     if !allowed.contains(&found) {
-        rules::die(&rules::OBJECT, format!("{object:#x} is no {what}: its type is {found}"));
+        rules::die(
+            &rules::OBJECT,
+            format!("{object:#x} is no {what}: its type is {found}"),
+        );
     }
 }
 
 const EVENTS: &[u8] = &[kind::NOTIFICATION_EVENT, kind::SYNCHRONIZATION_EVENT];
 
 pub(crate) extern "win64" fn initialize_event(event: *mut KEVENT, of: i32, signaled: u8) {
-    let kind = if of == 0 { kind::NOTIFICATION_EVENT } else { kind::SYNCHRONIZATION_EVENT };
+    let kind = if of == 0 {
+        kind::NOTIFICATION_EVENT
+    } else {
+        kind::SYNCHRONIZATION_EVENT
+    };
     initialize_header(event as usize, kind, 6, i32::from(signaled != 0));
 }
 
@@ -92,12 +106,20 @@ extern "win64" fn initialize_semaphore(semaphore: *mut KSEMAPHORE, count: i32, l
     field!(semaphore, KSEMAPHORE, Limit).store(limit);
 }
 
-extern "win64" fn release_semaphore(semaphore: *mut KSEMAPHORE, _increment: i32, adjust: i32, _wait: u8) -> i32 {
+extern "win64" fn release_semaphore(
+    semaphore: *mut KSEMAPHORE,
+    _increment: i32,
+    adjust: i32,
+    _wait: u8,
+) -> i32 {
     expect_kind(semaphore as usize, &[kind::SEMAPHORE], "semaphore");
     let before = state(semaphore as usize).load();
     let after = before.saturating_add(adjust);
     if after > field!(semaphore, KSEMAPHORE, Limit).load() || adjust <= 0 {
-        rules::die(&rules::OBJECT, format!("semaphore {semaphore:p} released beyond its limit"));
+        rules::die(
+            &rules::OBJECT,
+            format!("semaphore {semaphore:p} released beyond its limit"),
+        );
     }
     state(semaphore as usize).store(after);
     for _ in 0..adjust {
@@ -117,7 +139,10 @@ extern "win64" fn release_mutex(mutex: *mut KMUTEX, _wait: u8) -> i32 {
     let owner = field!(mutex, KMUTEX, OwnerThread).load() as usize;
     let me = crate::ps::object_of(&kernel().sched.current());
     if owner != me {
-        rules::die(&rules::MUTEX_OWNER, format!("mutex {mutex:p} is not owned by this thread"));
+        rules::die(
+            &rules::MUTEX_OWNER,
+            format!("mutex {mutex:p} is not owned by this thread"),
+        );
     }
     let before = state(mutex as usize).load();
     state(mutex as usize).store(before + 1);

@@ -35,7 +35,11 @@ fn count() -> u32 {
 
 fn mask() -> u64 {
     let count = count();
-    if count >= 64 { u64::MAX } else { (1 << count) - 1 }
+    if count >= 64 {
+        u64::MAX
+    } else {
+        (1 << count) - 1
+    }
 }
 
 extern "win64" fn active_count(active: *mut u64) -> u32 {
@@ -46,7 +50,11 @@ extern "win64" fn active_count(active: *mut u64) -> u32 {
 }
 
 extern "win64" fn active_count_ex(group: u16) -> u32 {
-    if group == 0 || group == ALL_GROUPS { count() } else { 0 }
+    if group == 0 || group == ALL_GROUPS {
+        count()
+    } else {
+        0
+    }
 }
 
 extern "win64" fn maximum_count() -> u32 {
@@ -94,7 +102,11 @@ extern "win64" fn number_from_index(index: u32, out: *mut PROCESSOR_NUMBER) -> i
 extern "win64" fn index_from_number(number: *const PROCESSOR_NUMBER) -> u32 {
     let group = field!(number, PROCESSOR_NUMBER, Group).load();
     let index = u32::from(field!(number, PROCESSOR_NUMBER, Number).load());
-    if group == 0 && index < count() { index } else { u32::MAX }
+    if group == 0 && index < count() {
+        index
+    } else {
+        u32::MAX
+    }
 }
 
 /// Moves the running thread to the lowest processor of `wanted`, and returns the mask it ran under before.

@@ -39,13 +39,17 @@ impl LockOrder {
         for outer in held {
             seen.insert((outer.address, lock));
         }
-        held.iter().map(|outer| outer.address).find(|outer| seen.contains(&(lock, *outer)))
+        held.iter()
+            .map(|outer| outer.address)
+            .find(|outer| seen.contains(&(lock, *outer)))
     }
 
     /// Forgets locks in memory that is freed.
     pub(crate) fn forget(&self, from: usize, to: usize) {
         let range = from..to;
-        self.0.lock().retain(|(a, b)| !range.contains(a) && !range.contains(b));
+        self.0
+            .lock()
+            .retain(|(a, b)| !range.contains(a) && !range.contains(b));
     }
 }
 
@@ -65,17 +69,26 @@ pub(crate) fn acquire(lock: usize) {
         match word.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => break,
             Err(owner) if owner == me => {
-                rules::die(&rules::LOCK_RECURSION, format!("spin lock {lock:#x} is already held here"));
+                rules::die(
+                    &rules::LOCK_RECURSION,
+                    format!("spin lock {lock:#x} is already held here"),
+                );
             }
             Err(owner) if owner > kernel.sched.cpus().len() as u64 => {
-                rules::die(&rules::OBJECT, format!("{lock:#x} is no spin lock: it holds {owner:#x}"));
+                rules::die(
+                    &rules::OBJECT,
+                    format!("{lock:#x} is no spin lock: it holds {owner:#x}"),
+                );
             }
             Err(_) => kernel.sched.spin_once(),
         }
     }
     let mut held = kernel.sched.cpu().held.lock();
     let inverted = kernel.io.lock_order.taken(&held, lock);
-    held.push(HeldLock { address: lock, caller });
+    held.push(HeldLock {
+        address: lock,
+        caller,
+    });
     drop(held);
     if let Some(other) = inverted {
         rules::violate(
@@ -92,7 +105,10 @@ pub(crate) fn release(lock: usize) {
     let mut held = cpu.held.lock();
     let Some(index) = held.iter().rposition(|entry| entry.address == lock) else {
         drop(held);
-        rules::die(&rules::LOCK_OWNER, format!("spin lock {lock:#x} is not held by this processor"));
+        rules::die(
+            &rules::LOCK_OWNER,
+            format!("spin lock {lock:#x} is not held by this processor"),
+        );
     };
     held.remove(index);
     drop(held);
@@ -108,11 +124,17 @@ extern "win64" fn acquire_raise(lock: Lock) -> u8 {
 extern "win64" fn release_lower(lock: Lock, irql: u8) {
     release(lock as usize);
     if irql > DISPATCH {
-        rules::violate(&rules::IRQL_DIRECTION, format!("KeReleaseSpinLock to IRQL {irql}"));
+        rules::violate(
+            &rules::IRQL_DIRECTION,
+            format!("KeReleaseSpinLock to IRQL {irql}"),
+        );
         return;
     }
     if irql < DISPATCH && !kernel().sched.cpu().held.lock().is_empty() {
-        rules::violate(&rules::LOCK_BALANCE, "lowered the IRQL while another spin lock is held");
+        rules::violate(
+            &rules::LOCK_BALANCE,
+            "lowered the IRQL while another spin lock is held",
+        );
     }
     deliver::lower(&kernel().sched, irql);
 }
@@ -126,7 +148,11 @@ extern "win64" fn release_from_dispatch(lock: Lock) {
 }
 
 extern "win64" fn try_acquire(lock: Lock) -> u8 {
-    if Guest::<u64>::new(lock as usize).atomic().load(Ordering::Acquire) != 0 {
+    if Guest::<u64>::new(lock as usize)
+        .atomic()
+        .load(Ordering::Acquire)
+        != 0
+    {
         return 0;
     }
     acquire(lock as usize);

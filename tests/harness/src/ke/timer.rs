@@ -33,7 +33,11 @@ extern "win64" fn initialize(timer: *mut KTIMER) {
 }
 
 extern "win64" fn initialize_ex(timer: *mut KTIMER, of: i32) {
-    let kind = if of == 0 { kind::NOTIFICATION_TIMER } else { kind::SYNCHRONIZATION_TIMER };
+    let kind = if of == 0 {
+        kind::NOTIFICATION_TIMER
+    } else {
+        kind::SYNCHRONIZATION_TIMER
+    };
     initialize_header(timer as usize, kind, 16, 0);
     field!(timer, KTIMER, Dpc).store(core::ptr::null_mut());
     field!(timer, KTIMER, Period).store(0);
@@ -42,7 +46,10 @@ extern "win64" fn initialize_ex(timer: *mut KTIMER, of: i32) {
 fn expect_timer(timer: *mut KTIMER) {
     let kind = Guest::<u8>::new(timer as usize).load();
     if kind != kind::NOTIFICATION_TIMER && kind != kind::SYNCHRONIZATION_TIMER {
-        rules::die(&rules::OBJECT, format!("{timer:p} is no initialised timer: its type is {kind}"));
+        rules::die(
+            &rules::OBJECT,
+            format!("{timer:p} is no initialised timer: its type is {kind}"),
+        );
     }
 }
 
@@ -50,7 +57,13 @@ extern "win64" fn set(timer: *mut KTIMER, due: i64, dpc: *mut KDPC) -> u8 {
     set_ex(timer, due, 0, dpc)
 }
 
-extern "win64" fn set_coalescable(timer: *mut KTIMER, due: i64, period: u32, _delay: u32, dpc: *mut KDPC) -> u8 {
+extern "win64" fn set_coalescable(
+    timer: *mut KTIMER,
+    due: i64,
+    period: u32,
+    _delay: u32,
+    dpc: *mut KDPC,
+) -> u8 {
     set_ex(timer, due, period, dpc)
 }
 
@@ -95,7 +108,9 @@ pub(crate) fn expire(timer: usize) {
 }
 
 pub(crate) extern "win64" fn query_system_time(out: *mut LARGE_INTEGER) {
-    Guest::from(out).cast::<u64>().store(BOOT_TIME + kernel().sched.now());
+    Guest::from(out)
+        .cast::<u64>()
+        .store(BOOT_TIME + kernel().sched.now());
 }
 
 extern "win64" fn interrupt_time() -> u64 {
@@ -123,7 +138,10 @@ extern "win64" fn performance_counter(frequency: *mut LARGE_INTEGER) -> u64 {
 extern "win64" fn stall(microseconds: u32) {
     let sched = &kernel().sched;
     if microseconds > 50 {
-        rules::violate(&rules::STALL, format!("a busy wait of {microseconds} microseconds"));
+        rules::violate(
+            &rules::STALL,
+            format!("a busy wait of {microseconds} microseconds"),
+        );
     }
     sched.set_now(sched.now() + u64::from(microseconds) * 10);
     sched.yield_now();

@@ -55,7 +55,11 @@ fn header_kind(object: usize) -> u8 {
 }
 
 fn state(object: usize) -> Guest<i32> {
-    field!(Header::new(object).pointer(), DISPATCHER_HEADER, SignalState)
+    field!(
+        Header::new(object).pointer(),
+        DISPATCHER_HEADER,
+        SignalState
+    )
 }
 
 fn is_signaled(object: usize, thread: &Thread) -> bool {
@@ -95,7 +99,9 @@ fn try_now(objects: &[usize], all: bool, thread: &Thread) -> Option<i32> {
         }
         return Some(0);
     }
-    let index = objects.iter().position(|object| is_signaled(*object, thread))?;
+    let index = objects
+        .iter()
+        .position(|object| is_signaled(*object, thread))?;
     consume(objects[index], thread);
     i32::try_from(index).ok()
 }
@@ -105,9 +111,13 @@ pub(crate) fn signaled(object: usize) {
     let kernel = kernel();
     let waiting: Vec<u32> = kernel.waiters.0.lock().clone();
     for id in waiting {
-        let Some(thread) = kernel.sched.thread(id) else { continue };
+        let Some(thread) = kernel.sched.thread(id) else {
+            continue;
+        };
         let mut slot = thread.wait.lock();
-        let Some(wait) = slot.as_mut().filter(|wait| wait.objects.contains(&object)) else { continue };
+        let Some(wait) = slot.as_mut().filter(|wait| wait.objects.contains(&object)) else {
+            continue;
+        };
         if let Some(result) = try_now(&wait.objects, wait.all, &thread) {
             wait.result = Some(result);
             let number = wait.number;
@@ -126,9 +136,14 @@ fn wake(thread: &Thread, number: u64) {
 
 /// The timeout of a wait has come.
 pub(crate) fn time_out(thread: u32, number: u64) {
-    let Some(thread) = kernel().sched.thread(thread) else { return };
+    let Some(thread) = kernel().sched.thread(thread) else {
+        return;
+    };
     let mut slot = thread.wait.lock();
-    if let Some(wait) = slot.as_mut().filter(|wait| wait.number == number && wait.result.is_none()) {
+    if let Some(wait) = slot
+        .as_mut()
+        .filter(|wait| wait.number == number && wait.result.is_none())
+    {
         wait.result = Some(STATUS_TIMEOUT);
         drop(slot);
         wake(&thread, number);
@@ -138,7 +153,11 @@ pub(crate) fn time_out(thread: u32, number: u64) {
 /// Absolute virtual time of a driver's timeout: negative is relative, positive counts from 1601.
 pub(crate) fn due_time(value: i64) -> u64 {
     let now = kernel().sched.now();
-    if value <= 0 { now.saturating_add(value.unsigned_abs()) } else { value.unsigned_abs().saturating_sub(BOOT_TIME) }
+    if value <= 0 {
+        now.saturating_add(value.unsigned_abs())
+    } else {
+        value.unsigned_abs().saturating_sub(BOOT_TIME)
+    }
 }
 
 /// Blocks until the objects are signaled or `due` has come.
@@ -153,17 +172,31 @@ pub(crate) fn wait_for(objects: &[usize], all: bool, due: Option<u64>) -> NTSTAT
     }
     let irql = kernel.sched.cpu().irql();
     if irql > 1 {
-        rules::die(&rules::WAIT_IRQL, format!("a wait that blocks at IRQL {irql}"));
+        rules::die(
+            &rules::WAIT_IRQL,
+            format!("a wait that blocks at IRQL {irql}"),
+        );
     }
     if !kernel.sched.cpu().held.lock().is_empty() {
-        rules::violate(&rules::WAIT_IRQL, "a wait that blocks with a spin lock held");
+        rules::violate(
+            &rules::WAIT_IRQL,
+            "a wait that blocks with a spin lock held",
+        );
     }
     let number = thread.wait_count.fetch_add(1, Ordering::AcqRel);
-    *thread.wait.lock() = Some(Wait { number, objects: objects.to_vec(), all, result: None });
+    *thread.wait.lock() = Some(Wait {
+        number,
+        objects: objects.to_vec(),
+        all,
+        result: None,
+    });
     *thread.state.lock() = State::Waiting;
     kernel.waiters.0.lock().push(thread.id);
     if let Some(due) = due {
-        kernel.sched.events.add(due, Event::WaitTimeout(thread.id, number));
+        kernel
+            .sched
+            .events
+            .add(due, Event::WaitTimeout(thread.id, number));
     }
     kernel.sched.block();
     kernel.sched.cpu().set_irql(irql);
@@ -178,7 +211,10 @@ fn timeout(pointer: *const LARGE_INTEGER) -> Option<u64> {
 fn check_objects(objects: &[usize]) {
     for object in objects {
         if !matches!(header_kind(*object), 0 | 1 | 2 | 5 | 6 | 8 | 9) {
-            rules::die(&rules::OBJECT, format!("{object:#x} is no dispatcher object"));
+            rules::die(
+                &rules::OBJECT,
+                format!("{object:#x} is no dispatcher object"),
+            );
         }
     }
 }
@@ -206,9 +242,14 @@ extern "win64" fn wait_multiple(
 ) -> NTSTATUS {
     // THREAD_WAIT_OBJECTS: more need the caller's own wait blocks; MAXIMUM_WAIT_OBJECTS is the end.
     if count > 64 || (count > 3 && blocks == 0) {
-        rules::die(&rules::OBJECT, format!("a wait for {count} objects without wait blocks for them"));
+        rules::die(
+            &rules::OBJECT,
+            format!("a wait for {count} objects without wait blocks for them"),
+        );
     }
-    let list: Vec<usize> = (0..count as usize).map(|index| Guest::from(objects).index(index).load()).collect();
+    let list: Vec<usize> = (0..count as usize)
+        .map(|index| Guest::from(objects).index(index).load())
+        .collect();
     check_objects(&list);
     wait_for(&list, kind == 0, timeout(limit))
 }

@@ -58,7 +58,10 @@ impl<T> Guest<T> {
     /// The `T` at `address`; nothing is checked until it is accessed.
     #[must_use]
     pub const fn new(address: usize) -> Self {
-        Self { address, kind: PhantomData }
+        Self {
+            address,
+            kind: PhantomData,
+        }
     }
 
     /// The address.
@@ -94,7 +97,10 @@ impl<T> Guest<T> {
     /// Element `index` of an array.
     #[must_use]
     pub const fn index(self, index: usize) -> Self {
-        Self::new(self.address.wrapping_add(index.wrapping_mul(size_of::<T>())))
+        Self::new(
+            self.address
+                .wrapping_add(index.wrapping_mul(size_of::<T>())),
+        )
     }
 
     /// A field at `offset`; `_field` only tells its type. Use the [`field!`](crate::field) macro.

@@ -14,12 +14,20 @@ pub(crate) struct Ranges {
 impl Ranges {
     /// All of `start..start + len` is free.
     pub(crate) fn next_fit(start: usize, len: usize) -> Self {
-        Self { free: BTreeMap::from([(start, len)]), cursor: start, first_fit: false }
+        Self {
+            free: BTreeMap::from([(start, len)]),
+            cursor: start,
+            first_fit: false,
+        }
     }
 
     /// As [`Ranges::next_fit`], but the lowest free range is taken, to keep the memory in use small.
     pub(crate) fn first_fit(start: usize, len: usize) -> Self {
-        Self { free: BTreeMap::from([(start, len)]), cursor: start, first_fit: true }
+        Self {
+            free: BTreeMap::from([(start, len)]),
+            cursor: start,
+            first_fit: true,
+        }
     }
 
     /// Takes `len` consecutive numbers.
@@ -28,7 +36,10 @@ impl Ranges {
         let start = if self.first_fit {
             self.free.iter().find(fits)
         } else {
-            self.free.range(self.cursor..).find(fits).or_else(|| self.free.iter().find(fits))
+            self.free
+                .range(self.cursor..)
+                .find(fits)
+                .or_else(|| self.free.iter().find(fits))
         }
         .map(|(start, _)| *start)?;
         let have = self.free.remove(&start)?;

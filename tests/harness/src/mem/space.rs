@@ -110,8 +110,11 @@ impl Space {
         while done < count {
             let run = step.min(count - done);
             // Scattered: the runs are laid out backwards.
-            let at =
-                if frames == Frames::Contiguous { first } else { first + count - done - run };
+            let at = if frames == Frames::Contiguous {
+                first
+            } else {
+                first + count - done - run
+            };
             self.map_run(page + done, at, run, access)?;
             done += run;
         }
@@ -138,7 +141,9 @@ impl Space {
 
     /// Undoes [`Space::map_frames`]: the frames stay with their owner.
     pub(crate) fn unmap_frames(&self, address: usize, count: usize) {
-        let Some(page) = self.page_of(address) else { return };
+        let Some(page) = self.page_of(address) else {
+            return;
+        };
         if self.window.unmap(page, count).is_err() {
             return;
         }
@@ -150,7 +155,9 @@ impl Space {
 
     /// Undoes [`Space::allocate`].
     pub(crate) fn free(&self, address: usize, count: usize) {
-        let Some(page) = self.page_of(address) else { return };
+        let Some(page) = self.page_of(address) else {
+            return;
+        };
         let frames: Vec<usize> = (page..page + count)
             .filter_map(|page| self.frame_of(page))
             .map(|pfn| pfn as usize)
@@ -187,12 +194,15 @@ impl Space {
     /// Whether a driver may read (and write) all of `address..address + len`.
     pub(crate) fn allows(&self, address: usize, len: usize, write: bool) -> bool {
         let need = if write { MAPPED | WRITABLE } else { MAPPED };
-        let Some(last) = address.checked_add(len.max(1) - 1) else { return false };
+        let Some(last) = address.checked_add(len.max(1) - 1) else {
+            return false;
+        };
         let (Some(first), Some(last)) = (self.page_of(address), self.page_of(last)) else {
             return false;
         };
         (first..=last).all(|page| {
-            self.entry(page).is_some_and(|entry| entry.load(Ordering::Acquire) & need == need)
+            self.entry(page)
+                .is_some_and(|entry| entry.load(Ordering::Acquire) & need == need)
         })
     }
 
@@ -210,7 +220,8 @@ impl Space {
         while done < out.len() {
             let at = address.checked_add(done)?;
             let run = (PAGE - at % PAGE).min(out.len() - done);
-            self.ram.read(self.physical(at)?, out.get_mut(done..done + run)?)?;
+            self.ram
+                .read(self.physical(at)?, out.get_mut(done..done + run)?)?;
             done += run;
         }
         Some(())
@@ -222,7 +233,8 @@ impl Space {
         while done < data.len() {
             let at = address.checked_add(done)?;
             let run = (PAGE - at % PAGE).min(data.len() - done);
-            self.ram.write(self.physical(at)?, data.get(done..done + run)?)?;
+            self.ram
+                .write(self.physical(at)?, data.get(done..done + run)?)?;
             done += run;
         }
         Some(())

@@ -14,7 +14,10 @@ use crate::rules;
 /// Asserts that the test asks only for what NT would do in this state.
 fn expect(device: usize, allowed: &[NodeState], what: &str) -> NodeState {
     let state = kernel().pnp.node(device).state;
-    assert!(allowed.contains(&state), "the test asks for {what} in state {state:?}; NT never does");
+    assert!(
+        allowed.contains(&state),
+        "the test asks for {what} in state {state:?}; NT never does"
+    );
     state
 }
 
@@ -27,12 +30,19 @@ pub(crate) fn attach(device: usize, driver: &Driver) -> i32 {
     expect(device, &[NodeState::Added], "AddDevice");
     let object = driver.object as *mut DRIVER_OBJECT;
     let extension = field!(object, DRIVER_OBJECT, DriverExtension).load();
-    let routine = field!(extension, DRIVER_EXTENSION, AddDevice).cast::<usize>().load();
+    let routine = field!(extension, DRIVER_EXTENSION, AddDevice)
+        .cast::<usize>()
+        .load();
     if routine == 0 {
         return device::no_such_device();
     }
+    kernel().pnp.update(device, |node| node.removed = false);
     let before = device::top(device);
-    let status = crate::low_status(driver::invoke("AddDevice", routine, &[driver.object, device]));
+    let status = crate::low_status(driver::invoke(
+        "AddDevice",
+        routine,
+        &[driver.object, device],
+    ));
     let after = device::top(device);
     if status >= 0 {
         if after != before && flags(after).load() & INITIALIZING != 0 {
@@ -40,7 +50,10 @@ pub(crate) fn attach(device: usize, driver: &Driver) -> i32 {
         }
         kernel().pnp.update(device, |node| node.attached = true);
     } else if after != before {
-        rules::violate(&rules::DEVICE, "AddDevice failed and left a device attached");
+        rules::violate(
+            &rules::DEVICE,
+            "AddDevice failed and left a device attached",
+        );
     }
     status
 }
@@ -48,10 +61,16 @@ pub(crate) fn attach(device: usize, driver: &Driver) -> i32 {
 /// Starts the device with the resources that its stack asked for.
 pub(crate) fn start(device: usize) -> i32 {
     expect(device, &[NodeState::Added, NodeState::Stopped], "START");
+    kernel().pnp.update(device, |node| node.removed = false);
     let status = resources::start(device);
     if status >= 0 {
         set(device, NodeState::Started);
-        request(device, minor::QUERY_CAPABILITIES, [capabilities_block(), 0, 0, 0], 0);
+        request(
+            device,
+            minor::QUERY_CAPABILITIES,
+            [capabilities_block(), 0, 0, 0],
+            0,
+        );
         request(device, minor::QUERY_STATE, [0; 4], 0);
     }
     status
@@ -76,7 +95,11 @@ pub(crate) fn query_stop(device: usize) -> i32 {
 
 /// Takes back the question; always sent if any driver refused.
 pub(crate) fn cancel_stop(device: usize) -> i32 {
-    expect(device, &[NodeState::StopPending, NodeState::Started], "CANCEL_STOP");
+    expect(
+        device,
+        &[NodeState::StopPending, NodeState::Started],
+        "CANCEL_STOP",
+    );
     set(device, NodeState::Started);
     must_succeed(device, minor::CANCEL_STOP, "CANCEL_STOP_DEVICE")
 }
@@ -91,7 +114,11 @@ pub(crate) fn stop(device: usize) -> i32 {
 
 /// Asks whether the device may be removed.
 pub(crate) fn query_remove(device: usize) -> i32 {
-    expect(device, &[NodeState::Added, NodeState::Started, NodeState::Stopped], "QUERY_REMOVE");
+    expect(
+        device,
+        &[NodeState::Added, NodeState::Started, NodeState::Stopped],
+        "QUERY_REMOVE",
+    );
     let (status, _) = request(device, minor::QUERY_REMOVE, [0; 4], 0);
     set(device, NodeState::RemovePending);
     status
@@ -106,7 +133,12 @@ pub(crate) fn cancel_remove(device: usize) -> i32 {
 
 /// Tells the device that its hardware is gone.
 pub(crate) fn surprise_remove(device: usize) -> i32 {
-    let alive = [NodeState::Started, NodeState::StopPending, NodeState::Stopped, NodeState::RemovePending];
+    let alive = [
+        NodeState::Started,
+        NodeState::StopPending,
+        NodeState::Stopped,
+        NodeState::RemovePending,
+    ];
     expect(device, &alive, "SURPRISE_REMOVAL");
     set(device, NodeState::SurpriseRemoved);
     kernel().pnp.update(device, |node| node.missing = true);
@@ -115,7 +147,11 @@ pub(crate) fn surprise_remove(device: usize) -> i32 {
 
 /// Removes the device; its function driver must detach and delete its device object.
 pub(crate) fn remove(device: usize) -> i32 {
-    let may = [NodeState::Added, NodeState::RemovePending, NodeState::SurpriseRemoved];
+    let may = [
+        NodeState::Added,
+        NodeState::RemovePending,
+        NodeState::SurpriseRemoved,
+    ];
     expect(device, &may, "REMOVE");
     for child in kernel().pnp.node(device).children {
         if kernel().pnp.knows(child) {
@@ -126,13 +162,19 @@ pub(crate) fn remove(device: usize) -> i32 {
             );
         }
     }
-    set(device, NodeState::Removed);
+    kernel().pnp.update(device, |node| {
+        node.state = NodeState::Removed;
+        node.removed = true;
+    });
     let status = must_succeed(device, minor::REMOVE, "REMOVE_DEVICE");
     let kernel = kernel();
     if kernel.io.devices.lock().contains_key(&device) && device::top(device) != device {
         rules::violate(
             &rules::DEVICE,
-            format!("device {:#x} is still attached after REMOVE_DEVICE", device::top(device)),
+            format!(
+                "device {:#x} is still attached after REMOVE_DEVICE",
+                device::top(device)
+            ),
         );
     }
     kernel.pnp.update(device, |node| node.attached = false);
@@ -153,7 +195,12 @@ pub(crate) fn query_interface(
     crate::mem::guest::write_bytes(block, &guid);
     let lengths = usize::from(size) | (usize::from(version) << 16);
     let table = block + 16;
-    let (status, _) = request(device, minor::QUERY_INTERFACE, [block, lengths, table, specific], 0);
+    let (status, _) = request(
+        device,
+        minor::QUERY_INTERFACE,
+        [block, lengths, table, specific],
+        0,
+    );
     (status, table)
 }
 

@@ -95,12 +95,18 @@ impl Harness {
 
     /// Where a device is in its life; `None` once its object is deleted.
     pub fn device_state(&self, device: DeviceId) -> Option<NodeState> {
-        self.kernel.pnp.knows(device.0).then(|| self.kernel.pnp.node(device.0).state)
+        self.kernel
+            .pnp
+            .knows(device.0)
+            .then(|| self.kernel.pnp.node(device.0).state)
     }
 
     /// Buses whose drivers called `IoInvalidateDeviceRelations` since the last call of this.
     pub fn take_invalidated(&self) -> Vec<DeviceId> {
-        core::mem::take(&mut *self.kernel.io.invalidated.lock()).into_iter().map(DeviceId).collect()
+        core::mem::take(&mut *self.kernel.io.invalidated.lock())
+            .into_iter()
+            .map(DeviceId)
+            .collect()
     }
 
     /// Whether `IoRequestDeviceEject` was called for the device.

@@ -108,11 +108,16 @@ pub(crate) fn query(device: usize) -> Identity {
 fn bus(device: usize) {
     let (status, answer) = request(device, minor::QUERY_BUS, [0; 4], 0);
     if status < 0 || answer == 0 {
-        rules::violate(&rules::PNP, format!("child {device:#x} does not answer QUERY_BUS_INFORMATION"));
+        rules::violate(
+            &rules::PNP,
+            format!("child {device:#x} does not answer QUERY_BUS_INFORMATION"),
+        );
         return;
     }
     // PNP_BUS_INFORMATION: GUID, legacy type, number.
-    take_answer(answer, "QUERY_BUS_INFORMATION", |at| Guest::<u32>::new(at + 16).load());
+    take_answer(answer, "QUERY_BUS_INFORMATION", |at| {
+        Guest::<u32>::new(at + 16).load()
+    });
 }
 
 /// `DEVICE_CAPABILITIES`: size, version, bits, address, number, states.
@@ -126,12 +131,18 @@ fn capabilities(device: usize) {
     let (status, _) = request(device, minor::QUERY_CAPABILITIES, [at, 0, 0, 0], 0);
     let state = Guest::<u32>::new(at + 16);
     if status < 0 {
-        rules::violate(&rules::PNP, format!("child {device:#x} does not answer QUERY_CAPABILITIES"));
+        rules::violate(
+            &rules::PNP,
+            format!("child {device:#x} does not answer QUERY_CAPABILITIES"),
+        );
     } else if state.index(1).load() != 1 {
         // DeviceState[PowerSystemWorking] must be PowerDeviceD0.
         rules::violate(
             &rules::PNP,
-            format!("child {device:#x}: DeviceState[S0] is {}, not D0", state.index(1).load()),
+            format!(
+                "child {device:#x}: DeviceState[S0] is {}, not D0",
+                state.index(1).load()
+            ),
         );
     }
     kernel().pool.free(at, None);

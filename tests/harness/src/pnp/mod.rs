@@ -64,6 +64,8 @@ pub(crate) struct Node {
     pub(crate) identity: Identity,
     /// A function driver's `AddDevice` has succeeded.
     pub(crate) attached: bool,
+    /// The last it was told is that it is removed: its bus driver may delete it.
+    pub(crate) removed: bool,
     /// `IoRequestDeviceEject` was called for it.
     pub(crate) eject: bool,
     /// No longer among its parent's relations.
@@ -82,6 +84,7 @@ impl Pnp {
             parent,
             identity,
             attached: false,
+            removed: false,
             eject: false,
             missing: false,
         };
@@ -89,7 +92,11 @@ impl Pnp {
     }
 
     pub(crate) fn node(&self, device: usize) -> Node {
-        self.0.lock().get(&device).cloned().unwrap_or_else(|| panic!("{device:#x} is no known device"))
+        self.0
+            .lock()
+            .get(&device)
+            .cloned()
+            .unwrap_or_else(|| panic!("{device:#x} is no known device"))
     }
 
     pub(crate) fn knows(&self, device: usize) -> bool {
@@ -151,14 +158,21 @@ pub(crate) fn fill(stack: *mut IO_STACK_LOCATION, major: u8, minor: u8, words: W
 
 /// Sends a PnP request to the top of a device's stack and waits. Returns status and information.
 pub(crate) fn request(device: usize, minor: u8, words: Words, information: usize) -> (i32, usize) {
-    irp::send(device, |stack| fill(stack, MAJOR_PNP, minor, words), (STATUS_NOT_SUPPORTED, information))
+    irp::send(
+        device,
+        |stack| fill(stack, MAJOR_PNP, minor, words),
+        (STATUS_NOT_SUPPORTED, information),
+    )
 }
 
 /// A request that must not fail (ndis-contract.md 8.1).
 pub(crate) fn must_succeed(device: usize, minor: u8, what: &str) -> i32 {
     let (status, _) = request(device, minor, [0; 4], 0);
     if status < 0 {
-        rules::violate(&rules::PNP, format!("{what} must not fail; it returned {status:#x}"));
+        rules::violate(
+            &rules::PNP,
+            format!("{what} must not fail; it returned {status:#x}"),
+        );
     }
     status
 }
@@ -170,10 +184,13 @@ pub(crate) fn deleted(object: usize) {
         return;
     }
     let node = kernel.pnp.node(object);
-    if node.state != NodeState::Removed {
+    if !node.removed {
         rules::violate(
             &rules::PNP,
-            format!("PDO {object:#x} deleted in state {:?}: only after IRP_MN_REMOVE_DEVICE", node.state),
+            format!(
+                "PDO {object:#x} deleted in state {:?}: only after IRP_MN_REMOVE_DEVICE",
+                node.state
+            ),
         );
     }
     kernel.pnp.forget(object);
@@ -188,7 +205,10 @@ pub(crate) fn eject_requested(object: usize) {
 pub(crate) fn take_answer<R>(address: usize, what: &str, read: impl FnOnce(usize) -> R) -> R {
     let kernel = kernel();
     if !kernel.pool.is_paged(address) {
-        rules::violate(&rules::PNP, format!("{what}: the answer at {address:#x} is not in paged pool"));
+        rules::violate(
+            &rules::PNP,
+            format!("{what}: the answer at {address:#x} is not in paged pool"),
+        );
     }
     let result = read(address);
     if kernel.pool.size_of(address).is_some() {

@@ -25,14 +25,21 @@ fn report(parent: usize) -> Vec<usize> {
     }
     take_answer(answer, "BusRelations", |at| {
         let count = Guest::<u32>::new(at).load() as usize;
-        let list: Vec<usize> =
-            (0..count.min(1024)).map(|index| Guest::<usize>::new(at + 8).index(index).load()).collect();
+        let list: Vec<usize> = (0..count.min(1024))
+            .map(|index| Guest::<usize>::new(at + 8).index(index).load())
+            .collect();
         for &child in &list {
             if !kernel.io.devices.lock().contains_key(&child) {
-                rules::die(&rules::PNP, format!("BusRelations names {child:#x}, which is no device object"));
+                rules::die(
+                    &rules::PNP,
+                    format!("BusRelations names {child:#x}, which is no device object"),
+                );
             }
             if kernel.handles.references(child) < 1 {
-                rules::violate(&rules::PNP, format!("BusRelations: PDO {child:#x} was not referenced"));
+                rules::violate(
+                    &rules::PNP,
+                    format!("BusRelations: PDO {child:#x} was not referenced"),
+                );
                 kernel.handles.add_reference(child, 1);
             }
         }
@@ -54,7 +61,10 @@ pub(crate) fn enumerate(parent: usize) -> Changes {
         }
         let bits = flags(child);
         if bits.load() & INITIALIZING != 0 {
-            rules::violate(&rules::DEVICE, format!("PDO {child:#x} reported with DO_DEVICE_INITIALIZING set"));
+            rules::violate(
+                &rules::DEVICE,
+                format!("PDO {child:#x} reported with DO_DEVICE_INITIALIZING set"),
+            );
         }
         bits.store(bits.load() | BUS_ENUMERATED);
         kernel.pnp.add(child, parent, identity::Identity::default());
@@ -81,7 +91,10 @@ fn check_unique(children: &[usize]) {
             if left.device == right.device && left.instance == right.instance {
                 rules::violate(
                     &rules::PNP_ID,
-                    format!("two children are {}\\{} (bug check 0xCA)", left.device, left.instance),
+                    format!(
+                        "two children are {}\\{} (bug check 0xCA)",
+                        left.device, left.instance
+                    ),
                 );
             }
         }

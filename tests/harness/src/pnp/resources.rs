@@ -1,6 +1,9 @@
 //! Hardware resources: what a root device has, what its driver asks for, what it is given.
 
-use wdk_sys::{CM_PARTIAL_RESOURCE_DESCRIPTOR, CM_RESOURCE_LIST, IO_RESOURCE_DESCRIPTOR, IO_RESOURCE_REQUIREMENTS_LIST};
+use wdk_sys::{
+    CM_PARTIAL_RESOURCE_DESCRIPTOR, CM_RESOURCE_LIST, IO_RESOURCE_DESCRIPTOR,
+    IO_RESOURCE_REQUIREMENTS_LIST,
+};
 
 use super::{minor, request};
 use crate::field;
@@ -47,20 +50,43 @@ const DESCRIPTOR: usize = size_of::<IO_RESOURCE_DESCRIPTOR>();
 fn requirements(resources: &Resources) -> usize {
     let mut wanted: Vec<(u8, u16, [u64; 3])> = Vec::new();
     if let Some((start, len)) = resources.memory {
-        wanted.push((MEMORY, 0, [u64::from(len) | (1 << 32), start, start + u64::from(len) - 1]));
+        wanted.push((
+            MEMORY,
+            0,
+            [
+                u64::from(len) | (1 << 32),
+                start,
+                start + u64::from(len) - 1,
+            ],
+        ));
     }
     if let Some((first, count)) = resources.ports {
         let last = u64::from(first) + u64::from(count) - 1;
-        wanted.push((PORT, 1, [u64::from(count) | (1 << 32), u64::from(first), last]));
+        wanted.push((
+            PORT,
+            1,
+            [u64::from(count) | (1 << 32), u64::from(first), last],
+        ));
     }
     if resources.line {
-        wanted.push((INTERRUPT, 0, [u64::from(LINE_VECTOR) | (u64::from(LINE_VECTOR) << 32), 0, 0]));
+        wanted.push((
+            INTERRUPT,
+            0,
+            [
+                u64::from(LINE_VECTOR) | (u64::from(LINE_VECTOR) << 32),
+                0,
+                0,
+            ],
+        ));
     }
     let head = core::mem::offset_of!(IO_RESOURCE_REQUIREMENTS_LIST, List) + 8;
     let size = head + wanted.len().max(1) * DESCRIPTOR;
     let tag = u32::from_le_bytes(*b"PnpR");
     let kernel = kernel();
-    let at = kernel.pool.allocate(size, tag, true, String::new()).expect("guest memory");
+    let at = kernel
+        .pool
+        .allocate(size, tag, true, String::new())
+        .expect("guest memory");
     crate::mem::guest::write_bytes(at, &vec![0; size]);
     let list = at as *mut IO_RESOURCE_REQUIREMENTS_LIST;
     field!(list, IO_RESOURCE_REQUIREMENTS_LIST, ListSize).store(u32::try_from(size).unwrap_or(0));
@@ -96,7 +122,10 @@ fn grant(list: usize, resources: &mut Resources) -> Vec<Grant> {
     resources.granted.clear();
     let mut grants = Vec::new();
     let mut vector = FIRST_MESSAGE_VECTOR;
-    #[expect(clippy::cast_possible_truncation, reason = "descriptors hold 64-bit values as two words")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "descriptors hold 64-bit values as two words"
+    )]
     let halves = |value: u64| [value as u32, (value >> 32) as u32];
     for index in 0..count.min(256) {
         let slot = list + head + index * DESCRIPTOR;
@@ -110,7 +139,11 @@ fn grant(list: usize, resources: &mut Resources) -> Vec<Grant> {
             MEMORY | PORT => {
                 let start = halves(Guest::<u64>::new(slot + 16).load());
                 let len = Guest::<u32>::new(slot + 8).load();
-                grants.push(Grant { kind, flags, words: [start[0], start[1], len, 0] });
+                grants.push(Grant {
+                    kind,
+                    flags,
+                    words: [start[0], start[1], len, 0],
+                });
             }
             INTERRUPT => {
                 let message = flags & MESSAGE != 0;
@@ -124,10 +157,19 @@ fn grant(list: usize, resources: &mut Resources) -> Vec<Grant> {
                     break;
                 }
                 let irql = u8::try_from(number / 16).unwrap_or(3);
-                resources.granted.push(Interrupt { vector: number, irql, affinity, message });
+                resources.granted.push(Interrupt {
+                    vector: number,
+                    irql,
+                    affinity,
+                    message,
+                });
                 let mask = halves(affinity);
                 let flags = if message { LATCHED | MESSAGE } else { flags };
-                grants.push(Grant { kind, flags, words: [u32::from(irql), number, mask[0], mask[1]] });
+                grants.push(Grant {
+                    kind,
+                    flags,
+                    words: [u32::from(irql), number, mask[0], mask[1]],
+                });
             }
             _ => {}
         }
@@ -139,7 +181,9 @@ fn grant(list: usize, resources: &mut Resources) -> Vec<Grant> {
 fn resource_list(grants: &[Grant]) -> usize {
     let entry = size_of::<CM_PARTIAL_RESOURCE_DESCRIPTOR>();
     let head = core::mem::offset_of!(CM_RESOURCE_LIST, List) + 16;
-    let at = kernel().pool.allocate_own(head + entry * grants.len().max(1));
+    let at = kernel()
+        .pool
+        .allocate_own(head + entry * grants.len().max(1));
     Guest::<u32>::new(at).store(1);
     Guest::<u32>::new(at + 4).store(5);
     Guest::<u16>::new(at + 12).store(1);
@@ -160,16 +204,29 @@ fn resource_list(grants: &[Grant]) -> usize {
 /// Asks the stack to filter its requirements, grants what it asks for, and starts the device.
 pub(crate) fn start(device: usize) -> i32 {
     let kernel = kernel();
-    let resources = kernel.io.devices.lock().get(&device).map(|device| device.resources.clone());
+    let resources = kernel
+        .io
+        .devices
+        .lock()
+        .get(&device)
+        .map(|device| device.resources.clone());
     let mut resources = resources.unwrap_or_default();
     let has_any = resources.memory.is_some() || resources.ports.is_some() || resources.line;
     let mut lists = [0, 0];
     if has_any {
         let list = requirements(&resources);
-        let (status, information) = request(device, minor::FILTER_REQUIREMENTS, [list, 0, 0, 0], list);
-        let chosen = if status >= 0 && information != 0 { information } else { list };
+        let (status, information) =
+            request(device, minor::FILTER_REQUIREMENTS, [list, 0, 0, 0], list);
+        let chosen = if status >= 0 && information != 0 {
+            information
+        } else {
+            list
+        };
         if kernel.pool.size_of(chosen).is_none() {
-            rules::violate(&rules::PNP, format!("filtered requirements at {chosen:#x} are no pool block"));
+            rules::violate(
+                &rules::PNP,
+                format!("filtered requirements at {chosen:#x} are no pool block"),
+            );
             return super::STATUS_NOT_SUPPORTED;
         }
         let grants = grant(chosen, &mut resources);

@@ -50,7 +50,11 @@ pub(crate) fn add(root: RootDevice) -> usize {
         line: root.line,
         granted: Vec::new(),
     };
-    let device = Device { native: true, resources, ..Device::default() };
+    let device = Device {
+        native: true,
+        resources,
+        ..Device::default()
+    };
     let object = device::make(core::ptr::null_mut(), 0, 0x22, device);
     super::flags(object).store(BUS_ENUMERATED);
     kernel.pnp.add(object, 0, root.identity);
@@ -61,8 +65,15 @@ pub(crate) fn add(root: RootDevice) -> usize {
 /// A packet has reached the bottom of a root device's stack.
 pub(crate) fn dispatch(object: usize, packet: usize) -> i32 {
     let at = packet as *mut IRP;
-    let stack =
-        field!(at, IRP, Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation).load();
+    let stack = field!(
+        at,
+        IRP,
+        Tail.Overlay
+            .__bindgen_anon_2
+            .__bindgen_anon_1
+            .CurrentStackLocation
+    )
+    .load();
     let major = field!(stack, IO_STACK_LOCATION, MajorFunction).load();
     let minor = field!(stack, IO_STACK_LOCATION, MinorFunction).load();
     let status = field!(at, IRP, IoStatus.__bindgen_anon_1.Status);

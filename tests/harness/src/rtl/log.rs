@@ -29,7 +29,10 @@ impl Log {
     pub(crate) fn push(&self, time: u64, text: &str) {
         let mut lines = self.0.lock();
         for line in text.lines() {
-            lines.push(LogLine { time, text: line.to_owned() });
+            lines.push(LogLine {
+                time,
+                text: line.to_owned(),
+            });
         }
     }
 
@@ -92,9 +95,16 @@ fn pad(conversion: &Conversion, text: &str) -> String {
 }
 
 fn integer(conversion: &Conversion, kind: char, value: usize) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "an int argument is the low half of its slot")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an int argument is the low half of its slot"
+    )]
     let narrow = value as u32;
-    let wide = if conversion.word { value as u64 } else { u64::from(narrow) };
+    let wide = if conversion.word {
+        value as u64
+    } else {
+        u64::from(narrow)
+    };
     let text = match kind {
         'd' | 'i' if conversion.word => value.cast_signed().to_string(),
         'd' | 'i' => narrow.cast_signed().to_string(),
@@ -119,8 +129,10 @@ fn string(conversion: &Conversion, kind: char, value: usize) -> String {
             let mut bytes = vec![0; len];
             read_bytes(buffer, &mut bytes);
             if wide {
-                let words: Vec<u16> =
-                    bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+                let words: Vec<u16> = bytes
+                    .chunks_exact(2)
+                    .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+                    .collect();
                 String::from_utf16_lossy(&words)
             } else {
                 String::from_utf8_lossy(&bytes).into_owned()
@@ -148,7 +160,11 @@ pub(crate) fn format(text: &str, next: &mut dyn FnMut() -> usize) -> String {
             conversion.zero |= flag == '0';
             conversion.alternate |= flag == '#';
         }
-        conversion.width = if chars.next_if_eq(&'*').is_some() { next() } else { number(&mut chars) };
+        conversion.width = if chars.next_if_eq(&'*').is_some() {
+            next()
+        } else {
+            number(&mut chars)
+        };
         if chars.next_if_eq(&'.').is_some() {
             let star = chars.next_if_eq(&'*').is_some();
             conversion.precision = Some(if star { next() } else { number(&mut chars) });
@@ -257,7 +273,10 @@ mod tests {
     fn integers_follow_width_and_size() {
         assert_eq!(with("%d %u", &[0xFFFF_FFFF, 7]), "-1 7");
         assert_eq!(with("%08x|%-4d|%4d", &[0xBEEF, 5, 6]), "0000beef|5   |   6");
-        assert_eq!(with("%llx %I64u", &[0x1_0000_0000, 1 << 40]), "100000000 1099511627776");
+        assert_eq!(
+            with("%llx %I64u", &[0x1_0000_0000, 1 << 40]),
+            "100000000 1099511627776"
+        );
         assert_eq!(with("100%%", &[]), "100%");
     }
 }

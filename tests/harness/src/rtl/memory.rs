@@ -50,5 +50,8 @@ extern "win64" fn compare(a: usize, b: usize, len: usize) -> i32 {
 
 extern "win64" fn equal_prefix(a: usize, b: usize, len: usize) -> usize {
     let (left, right) = pair(a, b, len);
-    left.iter().zip(&right).take_while(|(left, right)| left == right).count()
+    left.iter()
+        .zip(&right)
+        .take_while(|(left, right)| left == right)
+        .count()
 }

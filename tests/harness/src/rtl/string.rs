@@ -31,12 +31,19 @@ fn words(string: *const UNICODE_STRING) -> Vec<u16> {
     let buffer = field!(string, UNICODE_STRING, Buffer).load() as usize;
     let mut bytes = vec![0; len];
     read_bytes(buffer, &mut bytes);
-    bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
+    bytes
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect()
 }
 
 /// Writes `text` as NUL-terminated UTF-16 to fresh guest memory of the system and points `string` at it.
 pub(crate) fn store_unicode(string: *mut UNICODE_STRING, text: &str) {
-    let bytes: Vec<u8> = text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+    let bytes: Vec<u8> = text
+        .encode_utf16()
+        .chain([0])
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let buffer = kernel().pool.allocate_own(bytes.len());
     write_bytes(buffer, &bytes);
     let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
@@ -53,7 +60,11 @@ extern "win64" fn init_unicode(string: *mut UNICODE_STRING, text: *const u16) {
         }
     }
     field!(string, UNICODE_STRING, Length).store(len * 2);
-    field!(string, UNICODE_STRING, MaximumLength).store(if text.is_null() { 0 } else { len * 2 + 2 });
+    field!(string, UNICODE_STRING, MaximumLength).store(if text.is_null() {
+        0
+    } else {
+        len * 2 + 2
+    });
     field!(string, UNICODE_STRING, Buffer).store(text.cast_mut());
 }
 
@@ -66,7 +77,9 @@ extern "win64" fn init_ansi(string: *mut ANSI_STRING, text: *const u8) {
     }
     field!(string, ANSI_STRING, Length).store(len);
     field!(string, ANSI_STRING, MaximumLength).store(if text.is_null() { 0 } else { len + 1 });
-    field!(string, ANSI_STRING, Buffer).cast::<usize>().store(text as usize);
+    field!(string, ANSI_STRING, Buffer)
+        .cast::<usize>()
+        .store(text as usize);
 }
 
 fn store_words(string: *mut UNICODE_STRING, at: u16, words: &[u16]) -> u16 {
@@ -82,8 +95,14 @@ fn store_words(string: *mut UNICODE_STRING, at: u16, words: &[u16]) -> u16 {
 }
 
 extern "win64" fn copy_unicode(to: *mut UNICODE_STRING, from: *const UNICODE_STRING) {
-    let mut text = if from.is_null() { Vec::new() } else { words(from) };
-    text.truncate(usize::from(field!(to, UNICODE_STRING, MaximumLength).load() / 2));
+    let mut text = if from.is_null() {
+        Vec::new()
+    } else {
+        words(from)
+    };
+    text.truncate(usize::from(
+        field!(to, UNICODE_STRING, MaximumLength).load() / 2,
+    ));
     store_words(to, 0, &text);
 }
 
@@ -91,14 +110,25 @@ fn fold(words: Vec<u16>, insensitive: u8) -> Vec<u16> {
     if insensitive == 0 {
         return words;
     }
-    String::from_utf16_lossy(&words).to_uppercase().encode_utf16().collect()
+    String::from_utf16_lossy(&words)
+        .to_uppercase()
+        .encode_utf16()
+        .collect()
 }
 
-extern "win64" fn compare_unicode(a: *const UNICODE_STRING, b: *const UNICODE_STRING, insensitive: u8) -> i32 {
+extern "win64" fn compare_unicode(
+    a: *const UNICODE_STRING,
+    b: *const UNICODE_STRING,
+    insensitive: u8,
+) -> i32 {
     fold(words(a), insensitive).cmp(&fold(words(b), insensitive)) as i32
 }
 
-extern "win64" fn equal_unicode(a: *const UNICODE_STRING, b: *const UNICODE_STRING, insensitive: u8) -> u8 {
+extern "win64" fn equal_unicode(
+    a: *const UNICODE_STRING,
+    b: *const UNICODE_STRING,
+    insensitive: u8,
+) -> u8 {
     u8::from(compare_unicode(a, b, insensitive) == 0)
 }
 
@@ -117,7 +147,9 @@ extern "win64" fn append_unicode(to: *mut UNICODE_STRING, from: *const UNICODE_S
 }
 
 extern "win64" fn append_text(to: *mut UNICODE_STRING, from: *const u16) -> i32 {
-    let text: Vec<u16> = super::log::read_wide(from as usize, 32_767).encode_utf16().collect();
+    let text: Vec<u16> = super::log::read_wide(from as usize, 32_767)
+        .encode_utf16()
+        .collect();
     append(to, &text)
 }
 

@@ -85,7 +85,10 @@ impl Cpu {
     /// Makes the next ready thread, else the idle thread, the current one.
     pub(crate) fn pick_next(&self) {
         let next = self.ready.lock().pop_front();
-        self.current.store(next.unwrap_or_else(|| self.idle.load(Ordering::Acquire)), Ordering::Release);
+        self.current.store(
+            next.unwrap_or_else(|| self.idle.load(Ordering::Acquire)),
+            Ordering::Release,
+        );
     }
 
     pub(crate) fn queue_dpc(&self, dpc: usize, front: bool) {
@@ -110,7 +113,11 @@ impl Cpu {
     }
 
     pub(crate) fn dpc_between(&self, from: usize, to: usize) -> Option<usize> {
-        self.dpcs.lock().iter().copied().find(|dpc| (from..to).contains(dpc))
+        self.dpcs
+            .lock()
+            .iter()
+            .copied()
+            .find(|dpc| (from..to).contains(dpc))
     }
 
     pub(crate) fn has_dpcs(&self) -> bool {
@@ -142,14 +149,24 @@ impl Cpu {
 
     fn has_interrupt(&self) -> bool {
         self.interrupts_enabled.load(Ordering::Acquire)
-            && self.interrupts.lock().iter().any(|interrupt| interrupt.irql > self.irql())
+            && self
+                .interrupts
+                .lock()
+                .iter()
+                .any(|interrupt| interrupt.irql > self.irql())
     }
 
     pub(crate) fn enable_interrupts(&self, on: bool) {
         self.interrupts_enabled.store(on, Ordering::Release);
     }
 
+    /// Whether running the processor would do anything. An idle one above `PASSIVE_LEVEL` is inside a DPC or service
+    /// routine that was preempted.
     pub(crate) fn can_run(&self) -> bool {
-        !self.is_idle() || self.has_ready() || self.has_interrupt() || (self.has_dpcs() && self.irql() < 2)
+        !self.is_idle()
+            || self.irql() > 0
+            || self.has_ready()
+            || self.has_interrupt()
+            || self.has_dpcs()
     }
 }

@@ -50,9 +50,9 @@ impl Events {
     }
 
     pub(crate) fn cancel_wait(&self, thread: u32, wait: u64) {
-        self.queue
-            .lock()
-            .retain(|_, event| !matches!(event, Event::WaitTimeout(t, w) if *t == thread && *w == wait));
+        self.queue.lock().retain(
+            |_, event| !matches!(event, Event::WaitTimeout(t, w) if *t == thread && *w == wait),
+        );
     }
 
     /// A queued timer in an address range.

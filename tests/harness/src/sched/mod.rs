@@ -88,7 +88,12 @@ impl Sched {
     /// The thread whose stack runs the calling code; the idle thread if it is a DPC over an idle processor.
     pub(crate) fn current(&self) -> Arc<Thread> {
         let id = self.cpu().current();
-        Arc::clone(self.threads.lock().get(&id).expect("a processor always has a thread"))
+        Arc::clone(
+            self.threads
+                .lock()
+                .get(&id)
+                .expect("a processor always has a thread"),
+        )
     }
 
     pub(crate) fn thread(&self, id: u32) -> Option<Arc<Thread>> {
@@ -168,7 +173,11 @@ impl Sched {
 
     /// Gives up the running fiber for good, after a fatal violation.
     pub(crate) fn abandon(&self) -> ! {
-        assert!(context::on_fiber(), "fatal violation outside driver code: {:?}", kernel().rules.all());
+        assert!(
+            context::on_fiber(),
+            "fatal violation outside driver code: {:?}",
+            kernel().rules.all()
+        );
         loop {
             self.yield_now();
         }
@@ -195,7 +204,10 @@ impl Sched {
     pub(crate) fn spin_once(&self) {
         let spun = self.spins.fetch_add(1, Ordering::AcqRel);
         if spun > SPIN_LIMIT {
-            rules::die(&rules::DEADLOCK, "every processor that could run waits for a spin lock");
+            rules::die(
+                &rules::DEADLOCK,
+                "every processor that could run waits for a spin lock",
+            );
         }
         self.yield_now();
     }
@@ -203,8 +215,12 @@ impl Sched {
     /// Runs one processor, or one poll of the platform. Returns whether anything could run.
     fn step(&self, kernel: &Kernel) -> bool {
         self.events.fire_due(self);
-        let runnable: Vec<u32> =
-            self.cpus.iter().filter(|cpu| cpu.can_run()).map(|cpu| cpu.index).collect();
+        let runnable: Vec<u32> = self
+            .cpus
+            .iter()
+            .filter(|cpu| cpu.can_run())
+            .map(|cpu| cpu.index)
+            .collect();
         let choices = u32::try_from(runnable.len()).unwrap_or(0);
         let pick = self.rng.lock().below(choices + 1);
         if pick == choices && kernel.platform.poll() {
@@ -218,7 +234,8 @@ impl Sched {
     }
 
     fn run_cpu(&self, kernel: &Kernel, cpu: &Cpu) {
-        if cpu.is_idle() && cpu.has_ready() {
+        // Not while a DPC on the idle stack has been preempted: its processor is above PASSIVE_LEVEL.
+        if cpu.is_idle() && cpu.has_ready() && cpu.irql() == 0 {
             cpu.pick_next();
         }
         let id = cpu.current();
@@ -241,7 +258,10 @@ impl Sched {
         deadline: u64,
         done: &mut dyn FnMut() -> bool,
     ) -> Result<(), Stop> {
-        assert!(!context::on_fiber(), "the scheduler is not re-entered from a fiber");
+        assert!(
+            !context::on_fiber(),
+            "the scheduler is not re-entered from a fiber"
+        );
         context::enter(kernel, 0, false);
         let mut steps = 0_u64;
         loop {

@@ -58,7 +58,9 @@ impl fmt::Debug for Thread {
 
 /// Takes guest memory for a stack. The page below it is inaccessible.
 pub(crate) fn new_stack(kernel: &Kernel) -> Option<usize> {
-    kernel.space.allocate(STACK / PAGE, Frames::Contiguous, Access::ReadWrite, 0)
+    kernel
+        .space
+        .allocate(STACK / PAGE, Frames::Contiguous, Access::ReadWrite, 0)
 }
 
 impl Thread {
@@ -104,7 +106,9 @@ impl Thread {
     pub(crate) fn note_call(&self, name: &'static str, caller: usize, stack_pointer: usize) {
         *self.last_call.lock() = (name, caller);
         let mut frames = self.frames.lock();
-        let Some(frame) = frames.last_mut() else { return };
+        let Some(frame) = frames.last_mut() else {
+            return;
+        };
         let depth = frame.depth(stack_pointer);
         if depth > KERNEL_STACK && !frame.reported {
             frame.reported = true;
@@ -112,7 +116,9 @@ impl Thread {
             drop(frames);
             crate::rules::violate(
                 &crate::rules::STACK,
-                format!("{what} is {depth} bytes deep when it calls {name}; the kernel stack is 24 KiB"),
+                format!(
+                    "{what} is {depth} bytes deep when it calls {name}; the kernel stack is 24 KiB"
+                ),
             );
         }
     }

@@ -39,7 +39,9 @@ fn path(attributes: Attributes) -> Option<String> {
         rules::violate(&rules::OBJECT, "a key opened without OBJ_KERNEL_HANDLE");
     }
     let name = read_unicode(field!(attributes, OBJECT_ATTRIBUTES, ObjectName).load());
-    let root = field!(attributes, OBJECT_ATTRIBUTES, RootDirectory).cast::<usize>().load();
+    let root = field!(attributes, OBJECT_ATTRIBUTES, RootDirectory)
+        .cast::<usize>()
+        .load();
     if root == 0 {
         return Some(name);
     }
@@ -82,7 +84,9 @@ extern "win64" fn create(
     if told_to_fail() {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    let Some(key) = path(attributes) else { return STATUS_INVALID_HANDLE };
+    let Some(key) = path(attributes) else {
+        return STATUS_INVALID_HANDLE;
+    };
     let existed = kernel().registry.exists(&key);
     kernel().registry.create(&key);
     if !disposition.is_null() {
@@ -96,7 +100,9 @@ pub(crate) fn device_key(device: usize, driver: bool) -> String {
     let identity = kernel().pnp.node(device).identity;
     if driver {
         let instance = identity.instance;
-        return format!("\\Registry\\Machine\\System\\CurrentControlSet\\Control\\Class\\{instance}");
+        return format!(
+            "\\Registry\\Machine\\System\\CurrentControlSet\\Control\\Class\\{instance}"
+        );
     }
     format!(
         "\\Registry\\Machine\\System\\CurrentControlSet\\Enum\\{}\\{}\\Device Parameters",
@@ -109,7 +115,10 @@ extern "win64" fn open_device_key(device: usize, kind: u32, _access: u32, out: *
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     if !kernel().pnp.knows(device) {
-        rules::violate(&rules::PNP, format!("IoOpenDeviceRegistryKey: {device:#x} is no enumerated PDO"));
+        rules::violate(
+            &rules::PNP,
+            format!("IoOpenDeviceRegistryKey: {device:#x} is no enumerated PDO"),
+        );
         return STATUS_INVALID_PARAMETER;
     }
     // PLUGPLAY_REGKEY_DEVICE 1, PLUGPLAY_REGKEY_DRIVER 2.
@@ -120,7 +129,12 @@ extern "win64" fn open_device_key(device: usize, kind: u32, _access: u32, out: *
 
 /// The information classes: basic 0, full 1, partial 2. Each puts the data after its own header.
 fn encode(class: i32, name: &str, value: &Value) -> Option<(Vec<u8>, usize)> {
-    let words = |values: &[u32]| values.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let words = |values: &[u32]| {
+        values
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect::<Vec<u8>>()
+    };
     let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let name_len = u32::try_from(name.len()).ok()?;
     let data_len = u32::try_from(value.data.len()).ok()?;
@@ -133,7 +147,10 @@ fn encode(class: i32, name: &str, value: &Value) -> Option<(Vec<u8>, usize)> {
             all.extend_from_slice(&value.data);
             Some((all, 20))
         }
-        2 => Some(([words(&[0, value.kind, data_len]), value.data.clone()].concat(), 12)),
+        2 => Some((
+            [words(&[0, value.kind, data_len]), value.data.clone()].concat(),
+            12,
+        )),
         _ => None,
     }
 }
@@ -149,17 +166,27 @@ extern "win64" fn query_value(
     if told_to_fail() {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    let Some(key) = key_of(handle) else { return STATUS_INVALID_HANDLE };
+    let Some(key) = key_of(handle) else {
+        return STATUS_INVALID_HANDLE;
+    };
     let name = read_unicode(name);
-    let Some(value) = kernel().registry.get(&key, &name) else { return STATUS_OBJECT_NAME_NOT_FOUND };
-    let Some((bytes, header)) = encode(class, &name, &value) else { return STATUS_INVALID_PARAMETER };
+    let Some(value) = kernel().registry.get(&key, &name) else {
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    };
+    let Some((bytes, header)) = encode(class, &name, &value) else {
+        return STATUS_INVALID_PARAMETER;
+    };
     Guest::from(needed).store(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
     let room = len as usize;
     if room < header {
         return STATUS_BUFFER_TOO_SMALL;
     }
     write_bytes(out, &bytes[..bytes.len().min(room)]);
-    if room < bytes.len() { STATUS_BUFFER_OVERFLOW } else { 0 }
+    if room < bytes.len() {
+        STATUS_BUFFER_OVERFLOW
+    } else {
+        0
+    }
 }
 
 extern "win64" fn set_value(
@@ -173,23 +200,43 @@ extern "win64" fn set_value(
     if told_to_fail() {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    let Some(key) = key_of(handle) else { return STATUS_INVALID_HANDLE };
+    let Some(key) = key_of(handle) else {
+        return STATUS_INVALID_HANDLE;
+    };
     let mut bytes = vec![0; len as usize];
     read_bytes(data, &mut bytes);
-    kernel().registry.set(&key, &read_unicode(name), Value { kind, data: bytes });
+    kernel()
+        .registry
+        .set(&key, &read_unicode(name), Value { kind, data: bytes });
     0
 }
 
 extern "win64" fn delete_value(handle: usize, name: *const UNICODE_STRING) -> i32 {
-    let Some(key) = key_of(handle) else { return STATUS_INVALID_HANDLE };
-    if kernel().registry.delete_value(&key, &read_unicode(name)) { 0 } else { STATUS_OBJECT_NAME_NOT_FOUND }
+    let Some(key) = key_of(handle) else {
+        return STATUS_INVALID_HANDLE;
+    };
+    if kernel().registry.delete_value(&key, &read_unicode(name)) {
+        0
+    } else {
+        STATUS_OBJECT_NAME_NOT_FOUND
+    }
 }
 
 extern "win64" fn delete_key(handle: usize) -> i32 {
-    let Some(key) = key_of(handle) else { return STATUS_INVALID_HANDLE };
-    if kernel().registry.delete_key(&key) { 0 } else { STATUS_OBJECT_NAME_NOT_FOUND }
+    let Some(key) = key_of(handle) else {
+        return STATUS_INVALID_HANDLE;
+    };
+    if kernel().registry.delete_key(&key) {
+        0
+    } else {
+        STATUS_OBJECT_NAME_NOT_FOUND
+    }
 }
 
 extern "win64" fn flush(handle: usize) -> i32 {
-    if key_of(handle).is_some() { 0 } else { STATUS_INVALID_HANDLE }
+    if key_of(handle).is_some() {
+        0
+    } else {
+        STATUS_INVALID_HANDLE
+    }
 }

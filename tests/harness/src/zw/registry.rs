@@ -17,13 +17,23 @@ impl Value {
     /// A `REG_DWORD`.
     #[must_use]
     pub fn dword(value: u32) -> Self {
-        Self { kind: 4, data: value.to_le_bytes().to_vec() }
+        Self {
+            kind: 4,
+            data: value.to_le_bytes().to_vec(),
+        }
     }
 
     /// A `REG_SZ`.
     #[must_use]
     pub fn text(text: &str) -> Self {
-        Self { kind: 1, data: text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect() }
+        Self {
+            kind: 1,
+            data: text
+                .encode_utf16()
+                .chain([0])
+                .flat_map(u16::to_le_bytes)
+                .collect(),
+        }
     }
 }
 
@@ -47,15 +57,26 @@ impl Registry {
     }
 
     pub(crate) fn set(&self, key: &str, name: &str, value: Value) {
-        self.keys.lock().entry(folded(key)).or_default().insert(folded(name), value);
+        self.keys
+            .lock()
+            .entry(folded(key))
+            .or_default()
+            .insert(folded(name), value);
     }
 
     pub(crate) fn get(&self, key: &str, name: &str) -> Option<Value> {
-        self.keys.lock().get(&folded(key))?.get(&folded(name)).cloned()
+        self.keys
+            .lock()
+            .get(&folded(key))?
+            .get(&folded(name))
+            .cloned()
     }
 
     pub(crate) fn delete_value(&self, key: &str, name: &str) -> bool {
-        self.keys.lock().get_mut(&folded(key)).is_some_and(|key| key.remove(&folded(name)).is_some())
+        self.keys
+            .lock()
+            .get_mut(&folded(key))
+            .is_some_and(|key| key.remove(&folded(name)).is_some())
     }
 
     pub(crate) fn delete_key(&self, key: &str) -> bool {
