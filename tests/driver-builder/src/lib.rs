@@ -35,6 +35,7 @@ fn content_hash(parts: &[&[u8]]) -> u64 {
 }
 
 /// Builds the driver whose crate root is `source`, with `defines` as `--cfg` flags, and returns the image.
+/// The flag `guarded` also turns on control flow guard.
 ///
 /// # Panics
 /// If it does not compile: the test that wants it cannot run.
@@ -66,34 +67,33 @@ pub fn build(source: &Path, defines: &[&str]) -> PathBuf {
     }
     std::fs::create_dir_all(&directory).expect("the target directory can be made");
     let fresh = directory.join(format!("{name}-{hash:016x}-{}.tmp", std::process::id()));
+    let guarded = defines.contains(&"guarded");
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc
-        .args([
-            "--edition",
-            "2024",
-            "--crate-type",
-            "cdylib",
-            "--target",
-            "x86_64-pc-windows-msvc",
-        ])
-        .args([
-            "--crate-name",
-            "driver",
-            "-C",
-            "panic=abort",
-            "-C",
-            "opt-level=2",
-            "-C",
-            "linker=rust-lld",
-        ])
-        .args([
-            "-C",
-            "target-feature=+crt-static",
-            "-C",
-            "control-flow-guard=no",
-        ]);
+    rustc.args([
+        "--edition",
+        "2024",
+        "--crate-type",
+        "cdylib",
+        "--crate-name",
+        "driver",
+    ]);
+    rustc.args(["--target", "x86_64-pc-windows-msvc"]);
+    let guard = if guarded {
+        "control-flow-guard=checks"
+    } else {
+        "control-flow-guard=no"
+    };
+    for option in [
+        "panic=abort",
+        "opt-level=2",
+        "linker=rust-lld",
+        "target-feature=+crt-static",
+        guard,
+    ] {
+        rustc.args(["-C", option]);
+    }
     let link = "/DRIVER /NODEFAULTLIB /SUBSYSTEM:NATIVE,10.00 /ENTRY:DriverEntry /RELEASE /DYNAMICBASE /NXCOMPAT";
-    for argument in link.split(' ') {
+    for argument in link.split(' ').chain(guarded.then_some("/GUARD:CF")) {
         rustc.arg("-C").arg(format!("link-arg={argument}"));
     }
     for define in defines {

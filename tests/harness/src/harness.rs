@@ -251,12 +251,11 @@ impl Harness {
 
     fn run_to(&self, deadline: u64) -> Result<(), Stop> {
         let _inside = self.enter();
-        match self.kernel.sched.run(&self.kernel, deadline, &mut || false) {
-            Err(Stop::Fatal) => Err(Stop::Fatal),
-            _ => {
-                self.kernel.sched.set_now(deadline);
-                Ok(())
-            }
+        if let Err(Stop::Fatal) = self.kernel.sched.run(&self.kernel, deadline, &mut || false) {
+            Err(Stop::Fatal)
+        } else {
+            self.kernel.sched.set_now(deadline);
+            Ok(())
         }
     }
 

@@ -410,7 +410,7 @@ extern "win64" fn unmap_io(address: usize, len: usize) {
     let start = address & !(PAGE - 1);
     match kernel.mm.take(start, "mapping of device memory") {
         Some(count) if count == pages_spanned(address, len) => {
-            kernel.space.unmap_frames(start, count)
+            kernel.space.unmap_frames(start, count);
         }
         _ => rules::violate(
             &rules::POINTER,

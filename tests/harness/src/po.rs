@@ -14,7 +14,7 @@ const STATUS_INSUFFICIENT_RESOURCES: i32 = 0xC000_009A_u32.cast_signed();
 const STATUS_PENDING: i32 = 0x103;
 const SET_POWER: u8 = 2;
 const QUERY_POWER: u8 = 3;
-/// `DevicePowerState` and `SystemPowerState` of POWER_STATE_TYPE.
+/// `DevicePowerState` and `SystemPowerState` of `POWER_STATE_TYPE`.
 const SYSTEM: usize = 0;
 const DEVICE: usize = 1;
 
@@ -100,7 +100,7 @@ extern "win64" fn request_irp(
             if routine == 0 {
                 return;
             }
-            let kernel = crate::host::context::kernel();
+            let kernel = kernel();
             let block = kernel.pool.allocate_own(size_of::<IO_STATUS_BLOCK>());
             write_bytes(block, &status.to_le_bytes());
             Guest::<usize>::new(block + 8).store(information);

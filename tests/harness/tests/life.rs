@@ -98,7 +98,7 @@ fn live(seed: u64, cpus: u32) -> u64 {
         assert!(
             log.iter().any(|line| line == text),
             "{text:?} is missing in {log:#?}"
-        )
+        );
     };
     has(
         "hello from \\Registry\\Machine\\System\\CurrentControlSet\\Services\\hello, text 0000beef",

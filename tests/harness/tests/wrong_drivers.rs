@@ -77,6 +77,34 @@ caught! {
 }
 
 #[test]
+fn calls_through_the_guard_reach_only_functions() {
+    let source = driver_builder::sources().join("guarded/driver.rs");
+    for (flags, expected) in [
+        (&["guarded"][..], &[][..]),
+        (&["guarded", "stray_call"][..], &["guard-cf"][..]),
+    ] {
+        let image = driver_builder::build(&source, flags);
+        let mut harness = Harness::builder().ram(64 << 20).build().expect("memory");
+        let driver = harness.load_driver(&image, "guarded").expect("loads");
+        let status = harness.call_driver_entry(driver);
+        assert_eq!(
+            status.is_ok(),
+            expected.is_empty(),
+            "{:#?}",
+            harness.violations()
+        );
+        let ids: Vec<&str> = harness
+            .violations()
+            .iter()
+            .map(|found| found.rule.id)
+            .collect();
+        assert_eq!(ids, expected);
+        let log: Vec<String> = harness.log().into_iter().map(|line| line.text).collect();
+        assert_eq!(log, ["cookie replaced 1, sum 42"]);
+    }
+}
+
+#[test]
 fn every_missing_import_is_listed_with_its_driver() {
     let source = std::env::temp_dir().join(format!("missing-{}", std::process::id()));
     std::fs::create_dir_all(&source).expect("a temporary directory");

@@ -65,11 +65,11 @@ impl Pool {
         owner: String,
     ) -> Option<usize> {
         let size = size.max(1);
-        let pages = size.div_ceil(PAGE);
+        let count = size.div_ceil(PAGE);
         let first_page =
             kernel()
                 .space
-                .allocate(pages, Frames::Scattered, Access::ReadWrite, POISON)?;
+                .allocate(count, Frames::Scattered, Access::ReadWrite, POISON)?;
         let address = if size >= PAGE {
             first_page
         } else {
@@ -78,7 +78,7 @@ impl Pool {
         let block = Block {
             size,
             tag,
-            pages,
+            pages: count,
             first_page,
             paged,
             owner,
@@ -116,7 +116,7 @@ impl Pool {
                 ),
             );
         }
-        self.check_edges(address, &block);
+        Self::check_edges(address, &block);
         Self::check_live(address, &block);
         let kernel = kernel();
         kernel.io.lock_order.forget(address, address + block.size);
@@ -128,7 +128,7 @@ impl Pool {
         }
     }
 
-    fn check_edges(&self, address: usize, block: &Block) {
+    fn check_edges(address: usize, block: &Block) {
         let end = block.first_page + block.pages * PAGE;
         let before = block.first_page..address;
         let after = address + block.size..end;
@@ -235,13 +235,6 @@ impl Pool {
             .is_some_and(|block| block.paged)
     }
 
-    /// Hands a block over from a driver to the system (an id string, a relations list).
-    pub(crate) fn adopt(&self, address: usize) {
-        if let Some(block) = self.blocks.lock().get_mut(&address) {
-            block.owner.clear();
-        }
-    }
-
     /// Live blocks that drivers of image `owner` allocated: tag and size.
     pub(crate) fn owned_by(&self, owner: &str) -> Vec<(u32, usize)> {
         let blocks = self.blocks.lock();
@@ -262,7 +255,7 @@ pub(crate) fn calling_driver() -> String {
         .map_or_else(String::new, |image| image.name.clone())
 }
 
-/// Pool types: POOL_TYPE of wdm.h. Bit 0 is paged; 512 is no-execute.
+/// Pool types: `POOL_TYPE` of wdm.h. Bit 0 is paged; 512 is no-execute.
 extern "win64" fn allocate_with_tag(kind: i32, size: usize, tag: u32) -> usize {
     let kernel = kernel();
     let paged = kind & 1 != 0;

@@ -9,9 +9,13 @@ pub(crate) fn call_win64(at: usize, args: [usize; 8]) -> usize {
     // SAFETY: `at` is an address inside a loaded image or an export thunk (checked by the only caller,
     // `driver::invoke`), and every callback of NT takes integer or pointer arguments in this convention.
     let callback = unsafe { core::mem::transmute::<usize, Callback>(at) };
-    let [a, b, c, d, e, f, g, h] = args;
+
     // SAFETY: as above; a fault inside is caught by `host::trap`.
-    unsafe { callback(a, b, c, d, e, f, g, h) }
+    unsafe {
+        callback(
+            args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+        )
+    }
 }
 
 /// Reads a value that driver code may write at any time.

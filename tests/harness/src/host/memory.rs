@@ -104,9 +104,14 @@ impl Ram {
     /// The words of one page, shared with whoever else uses the page.
     pub(crate) fn page_words(&self, pfn: u32) -> Option<&[AtomicU32; PAGE / 4]> {
         let at = self.alias_at(u64::from(pfn) * PAGE as u64, PAGE)?;
+        #[expect(
+            clippy::cast_ptr_alignment,
+            reason = "the address is a multiple of the page size"
+        )]
+        let page = at.cast::<[AtomicU32; PAGE / 4]>();
         // SAFETY: the page is mapped as long as `self` lives, is aligned, and is only accessed atomically or by
         // volatile copies on behalf of another processor, as real shared memory is.
-        Some(unsafe { &*at.cast::<[AtomicU32; PAGE / 4]>() })
+        Some(unsafe { &*page })
     }
 }
 
@@ -182,7 +187,7 @@ impl Window {
         );
         let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE;
         let at = (self.base + page * PAGE) as *mut c_void;
-        let offset = i64::from(pfn) * PAGE as i64;
+        let offset = i64::from(pfn) << 12;
         // SAFETY: the range is inside this window's own reservation, so only its own pages are replaced.
         let got = unsafe { libc::mmap(at, pages * PAGE, access.prot(), flags, ram.fd, offset) };
         if got == libc::MAP_FAILED {

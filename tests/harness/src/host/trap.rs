@@ -136,6 +136,7 @@ fn registers(greg: &[i64; 23]) -> Registers {
 }
 
 #[expect(
+    clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     reason = "the C library types registers as signed"
@@ -145,9 +146,9 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut c_vo
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: the system passes the interrupted context, which is ours to change until the handler returns.
     let greg = unsafe { &mut (*context).uc_mcontext.gregs };
-    let rip = greg[libc::REG_RIP as usize] as usize;
+    let rip = greg[libc::REG_RIP as usize] as u64 as usize;
     let in_driver = rip.wrapping_sub(watch.window) < watch.window_len;
-    let wild = rip < 0x1_0000 || rip > 0x7FFF_FFFF_FFFF;
+    let wild = !(0x1_0000..=0x7FFF_FFFF_FFFF).contains(&rip);
     if !(super::context::on_fiber() && (in_driver || wild)) {
         // A fault of the harness itself: let it be one.
         // SAFETY: restores the default action; the instruction then faults again and ends the process.
@@ -155,7 +156,7 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut c_vo
         return;
     }
     if signal == libc::SIGTRAP && in_driver {
-        let rsp = greg[libc::REG_RSP as usize] as usize - 8;
+        let rsp = greg[libc::REG_RSP as usize] as u64 as usize - 8;
         // SAFETY: win64 has no red zone, so the eight bytes below rsp are free driver stack.
         unsafe { (rsp as *mut usize).write(rip) };
         greg[libc::REG_RSP as usize] = rsp as i64;
@@ -163,7 +164,9 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut c_vo
         return;
     }
     // SAFETY: the system passes a filled `siginfo_t`.
-    let address = unsafe { (*info).si_addr() } as u64;
+    let info = unsafe { &*info };
+    // SAFETY: every signal handled here carries an address.
+    let address = unsafe { info.si_addr() } as u64;
     let rsp = greg[libc::REG_RSP as usize] as u64;
     FAULT.set(Some(Fault {
         signal,

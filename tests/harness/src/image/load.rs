@@ -177,7 +177,7 @@ impl Draft<'_> {
                     .map_err(format)?
                 {
                     object::read::pe::Import::Ordinal(number) => {
-                        missing.push(format!("{file}!#{number}"))
+                        missing.push(format!("{file}!#{number}"));
                     }
                     object::read::pe::Import::Name(_, name) => {
                         let name = String::from_utf8_lossy(name);
@@ -267,7 +267,7 @@ fn check_headers(name: &str, pe: &PeFile64<'_>) -> Result<(), LoadError> {
     if pe.nt_headers().file_header().machine.get(LE) != pe::IMAGE_FILE_MACHINE_AMD64 {
         return Err(format("the machine is not x86-64"));
     }
-    let mut want = |ok: bool, what: &str| {
+    let want = |ok: bool, what: &str| {
         if !ok {
             rules::violate(&IMAGE, format!("{name}: {what}"));
         }

@@ -155,23 +155,24 @@ fn registers_address(registers: &Registers) -> usize {
     core::ptr::from_ref(registers) as usize
 }
 
-fn emulate(instruction: &Instruction, r: &mut Registers) {
+fn emulate(instruction: &Instruction, regs: &mut Registers) {
     let kernel = kernel();
     let cpu = kernel.sched.cpu();
     let platform = &kernel.platform;
     match instruction.mnemonic() {
         Mnemonic::Cpuid => {
-            let [a, b, c, d] = platform.cpuid(cpu.index, low(r.rax), low(r.rcx));
-            (r.rax, r.rbx, r.rcx, r.rdx) = (a.into(), b.into(), c.into(), d.into());
+            let [eax, ebx, ecx, edx] = platform.cpuid(cpu.index, low(regs.rax), low(regs.rcx));
+            (regs.rax, regs.rbx, regs.rcx, regs.rdx) =
+                (eax.into(), ebx.into(), ecx.into(), edx.into());
         }
-        Mnemonic::In | Mnemonic::Out => port(instruction, r),
+        Mnemonic::In | Mnemonic::Out => port(instruction, regs),
         Mnemonic::Rdmsr | Mnemonic::Wrmsr => {
-            let msr = low(r.rcx);
-            let value = (u64::from(low(r.rdx)) << 32) | u64::from(low(r.rax));
+            let msr = low(regs.rcx);
+            let value = (u64::from(low(regs.rdx)) << 32) | u64::from(low(regs.rax));
             let done = if instruction.mnemonic() == Mnemonic::Rdmsr {
                 platform.rdmsr(cpu.index, msr).map(|value| {
-                    r.rax = u64::from(low(value));
-                    r.rdx = value >> 32;
+                    regs.rax = u64::from(low(value));
+                    regs.rdx = value >> 32;
                 })
             } else {
                 platform.wrmsr(cpu.index, msr, value)
@@ -185,28 +186,28 @@ fn emulate(instruction: &Instruction, r: &mut Registers) {
         }
         Mnemonic::Vmcall | Mnemonic::Vmmcall => {
             let call = Hypercall {
-                number: r.rax,
-                arguments: [r.rdi, r.rsi, r.rdx, r.r10, r.r8],
+                number: regs.rax,
+                arguments: [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8],
                 amd: instruction.mnemonic() == Mnemonic::Vmmcall,
             };
-            r.rax = platform.hypercall(cpu.index, call);
+            regs.rax = platform.hypercall(cpu.index, call);
         }
         Mnemonic::Rdtsc | Mnemonic::Rdtscp => {
             // 2.5 GHz of virtual time: 250 cycles per 100 ns.
             let cycles = kernel.sched.now() * 250;
-            r.rax = u64::from(low(cycles));
-            r.rdx = cycles >> 32;
+            regs.rax = u64::from(low(cycles));
+            regs.rdx = cycles >> 32;
             if instruction.mnemonic() == Mnemonic::Rdtscp {
-                r.rcx = u64::from(cpu.index);
+                regs.rcx = u64::from(cpu.index);
             }
         }
         Mnemonic::Cli => cpu.enable_interrupts(false),
         Mnemonic::Sti => cpu.enable_interrupts(true),
         Mnemonic::Mov if instruction.op1_register() == Register::CR8 => {
-            *register(r, instruction.op0_register()) = u64::from(cpu.irql());
+            *register(regs, instruction.op0_register()) = u64::from(cpu.irql());
         }
         Mnemonic::Mov if instruction.op0_register() == Register::CR8 => {
-            let to = u8::try_from(*register(r, instruction.op1_register()) & 15).unwrap_or(0);
+            let to = u8::try_from(*register(regs, instruction.op1_register()) & 15).unwrap_or(0);
             crate::sched::deliver::lower(&kernel.sched, to);
         }
         other => rules::die(
@@ -216,14 +217,14 @@ fn emulate(instruction: &Instruction, r: &mut Registers) {
     }
 }
 
-fn port(instruction: &Instruction, r: &mut Registers) {
+fn port(instruction: &Instruction, regs: &mut Registers) {
     let kernel = kernel();
     let cpu = kernel.sched.cpu().index;
     let input = instruction.mnemonic() == Mnemonic::In;
     let (data, address) = if input { (0, 1) } else { (1, 0) };
     let number = match instruction.op_kind(address) {
         OpKind::Immediate8 => u16::from(instruction.immediate8()),
-        _ => u16::try_from(r.rdx & 0xFFFF).unwrap_or(0),
+        _ => u16::try_from(regs.rdx & 0xFFFF).unwrap_or(0),
     };
     let (width, mask) = match instruction.op_register(data) {
         Register::AL => (1, 0xFF),
@@ -233,14 +234,14 @@ fn port(instruction: &Instruction, r: &mut Registers) {
     if input {
         let value = u64::from(kernel.platform.port_in(cpu, number, width)) & mask;
         // Like any 32-bit write, `in eax` clears the upper half; the narrower ones keep the rest.
-        r.rax = if width == 4 {
+        regs.rax = if width == 4 {
             value
         } else {
-            (r.rax & !mask) | value
+            (regs.rax & !mask) | value
         };
     } else {
         kernel
             .platform
-            .port_out(cpu, number, width, low(r.rax & mask));
+            .port_out(cpu, number, width, low(regs.rax & mask));
     }
 }

@@ -7,8 +7,6 @@ use crate::host::context::kernel;
 use crate::rules;
 use crate::sched::deliver;
 
-/// Normal threads.
-pub(crate) const PASSIVE: u8 = 0;
 /// DPCs and spin locks.
 pub(crate) const DISPATCH: u8 = 2;
 

@@ -156,9 +156,9 @@ macro_rules! field {
 /// Copies `out.len()` bytes from `address`, which the driver must be allowed to read.
 pub fn read_bytes(address: usize, out: &mut [u8]) {
     let space = &kernel().space;
-    if !out.is_empty()
-        && !(space.allows(address, out.len(), false) && space.read(address, out).is_some())
-    {
+    let done = out.is_empty()
+        || (space.allows(address, out.len(), false) && space.read(address, out).is_some());
+    if !done {
         crate::driver::bad_pointer(address, out.len(), false);
     }
 }
@@ -166,9 +166,9 @@ pub fn read_bytes(address: usize, out: &mut [u8]) {
 /// Copies `data` to `address`, which the driver must be allowed to write.
 pub fn write_bytes(address: usize, data: &[u8]) {
     let space = &kernel().space;
-    if !data.is_empty()
-        && !(space.allows(address, data.len(), true) && space.write(address, data).is_some())
-    {
+    let done = data.is_empty()
+        || (space.allows(address, data.len(), true) && space.write(address, data).is_some());
+    if !done {
         crate::driver::bad_pointer(address, data.len(), true);
     }
 }

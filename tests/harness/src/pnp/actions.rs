@@ -182,6 +182,15 @@ pub(crate) fn remove(device: usize) -> i32 {
     status
 }
 
+/// Ejects a removed device: its bus driver makes it go away.
+pub(crate) fn eject(device: usize) -> i32 {
+    assert!(
+        kernel().pnp.node(device).removed,
+        "the test ejects a device that is not removed"
+    );
+    request(device, minor::EJECT, [0; 4], 0).0
+}
+
 /// Asks a device's stack for an interface. Returns the status and the filled table.
 pub(crate) fn query_interface(
     device: usize,

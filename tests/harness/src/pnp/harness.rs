@@ -64,6 +64,11 @@ impl Harness {
         self.on_thread(move || actions::surprise_remove(device.0))
     }
 
+    /// `IRP_MN_EJECT`, for a device that was removed.
+    pub fn eject_device(&self, device: DeviceId) -> Result<i32, Stop> {
+        self.on_thread(move || actions::eject(device.0))
+    }
+
     /// `IRP_MN_QUERY_INTERFACE`: the status, and the table as the driver filled it.
     pub fn query_interface(
         &self,

@@ -102,6 +102,10 @@ pub(crate) fn query(device: usize) -> Identity {
     };
     bus(device);
     capabilities(device);
+    let (status, answer) = request(device, minor::QUERY_REQUIREMENTS, [0; 4], 0);
+    if status >= 0 && answer != 0 {
+        take_answer(answer, "QUERY_RESOURCE_REQUIREMENTS", |_| ());
+    }
     identity
 }
 

@@ -56,11 +56,14 @@ pub enum NodeState {
 }
 
 /// One device node.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts about a device"
+)]
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) state: NodeState,
     pub(crate) children: Vec<usize>,
-    pub(crate) parent: usize,
     pub(crate) identity: Identity,
     /// A function driver's `AddDevice` has succeeded.
     pub(crate) attached: bool,
@@ -77,11 +80,10 @@ pub(crate) struct Node {
 pub(crate) struct Pnp(Mutex<BTreeMap<usize, Node>>);
 
 impl Pnp {
-    pub(crate) fn add(&self, object: usize, parent: usize, identity: Identity) {
+    pub(crate) fn add(&self, object: usize, identity: Identity) {
         let node = Node {
             state: NodeState::Added,
             children: Vec::new(),
-            parent,
             identity,
             attached: false,
             removed: false,

@@ -67,7 +67,7 @@ pub(crate) fn enumerate(parent: usize) -> Changes {
             );
         }
         bits.store(bits.load() | BUS_ENUMERATED);
-        kernel.pnp.add(child, parent, identity::Identity::default());
+        kernel.pnp.add(child, identity::Identity::default());
         let identity = identity::query(child);
         kernel.pnp.update(child, |node| node.identity = identity);
         request(child, minor::ENUMERATED, [0; 4], 0);

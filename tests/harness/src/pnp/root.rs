@@ -57,7 +57,7 @@ pub(crate) fn add(root: RootDevice) -> usize {
     };
     let object = device::make(core::ptr::null_mut(), 0, 0x22, device);
     super::flags(object).store(BUS_ENUMERATED);
-    kernel.pnp.add(object, 0, root.identity);
+    kernel.pnp.add(object, root.identity);
     kernel.handles.add_reference(object, 1);
     object
 }

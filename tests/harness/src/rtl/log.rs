@@ -64,6 +64,10 @@ pub(crate) fn read_wide(address: usize, limit: usize) -> String {
 }
 
 /// One conversion of a format string.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "printf's flags are independent of each other"
+)]
 #[derive(Debug, Default)]
 struct Conversion {
     left: bool,
@@ -215,38 +219,36 @@ fn log(format_at: usize, next: &mut dyn FnMut() -> usize) {
 
 // NT's functions are variadic. A win64 callee finds every argument in the place a fixed parameter would
 // have, so parameters beyond those passed are harmless words of the caller's stack.
-#[expect(clippy::too_many_arguments, reason = "stands for a variadic function")]
 extern "win64" fn print(
     text: usize,
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-    e: usize,
-    f: usize,
-    g: usize,
-    h: usize,
+    slot0: usize,
+    slot1: usize,
+    slot2: usize,
+    slot3: usize,
+    slot4: usize,
+    slot5: usize,
+    slot6: usize,
+    slot7: usize,
 ) -> i32 {
-    let mut arguments = [a, b, c, d, e, f, g, h].into_iter();
+    let mut arguments = [slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7].into_iter();
     log(text, &mut || arguments.next().unwrap_or(0));
     0
 }
 
-#[expect(clippy::too_many_arguments, reason = "stands for a variadic function")]
 extern "win64" fn print_ex(
     _component: u32,
     _level: u32,
     text: usize,
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-    e: usize,
-    f: usize,
-    g: usize,
-    h: usize,
+    slot0: usize,
+    slot1: usize,
+    slot2: usize,
+    slot3: usize,
+    slot4: usize,
+    slot5: usize,
+    slot6: usize,
+    slot7: usize,
 ) -> i32 {
-    let mut arguments = [a, b, c, d, e, f, g, h].into_iter();
+    let mut arguments = [slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7].into_iter();
     log(text, &mut || arguments.next().unwrap_or(0));
     0
 }

@@ -161,7 +161,7 @@ extern "win64" fn free_unicode(string: *mut UNICODE_STRING) {
     }
 }
 
-/// Windows 10 1809, the oldest system served: 10.0.17763. Fields of RTL_OSVERSIONINFOW after its size.
+/// Windows 10 1809, the oldest system served: 10.0.17763. Fields of `RTL_OSVERSIONINFOW` after its size.
 extern "win64" fn version(out: *mut u32) -> i32 {
     for (index, value) in [10_u32, 0, 17_763, 2].into_iter().enumerate() {
         Guest::from(out).index(index + 1).store(value);

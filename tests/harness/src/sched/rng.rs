@@ -1,4 +1,4 @@
-//! The seeded source of every decision (SplitMix64: one word of state, and every seed is good).
+//! The seeded source of every decision (`SplitMix64`: one word of state, and every seed is good).
 
 /// Deterministic generator.
 #[derive(Debug)]
