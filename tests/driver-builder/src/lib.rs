@@ -116,6 +116,14 @@ pub fn build(source: &Path, defines: &[&str]) -> PathBuf {
 }
 
 /// The driver that does everything right: `hello/driver.rs`.
+///
+/// `--cfg messages` makes it ask for two message interrupts besides the line.
+#[must_use]
+pub fn hello_with(defines: &[&str]) -> PathBuf {
+    build(&sources().join("hello/driver.rs"), defines)
+}
+
+/// [`hello_with`] nothing special.
 #[must_use]
 pub fn hello() -> PathBuf {
     build(&sources().join("hello/driver.rs"), &[])

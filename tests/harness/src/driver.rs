@@ -20,7 +20,6 @@ pub(crate) struct Frame {
     outer: usize,
     /// Bytes the frame used when it last called out.
     used: usize,
-    pub(crate) reported: bool,
 }
 
 /// What NT's own function between two driver frames is taken to need.
@@ -137,7 +136,6 @@ fn push_frame(thread: &crate::sched::thread::Thread, what: &'static str, interru
         entry,
         outer,
         used: 0,
-        reported: false,
     });
 }
 

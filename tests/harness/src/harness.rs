@@ -93,11 +93,13 @@ impl Builder {
             etw: crate::etw::Etw::default(),
         });
         kernel.sched.start(&kernel);
-        Ok(Harness {
+        let harness = Harness {
             kernel,
             seed: self.seed,
             drivers: Vec::new(),
-        })
+        };
+        harness.kernel.platform.attached(harness.machine());
+        Ok(harness)
     }
 }
 

@@ -5,6 +5,10 @@
 /// All methods run on the fiber of the driver that executed the instruction; they may raise interrupts
 /// through [`crate::Machine`], but must not block.
 pub trait Platform: Send + Sync {
+    /// The machine is built: `machine` gives access to its memory, interrupts and time. Called once, before anything else.
+    fn attached(&self, machine: crate::Machine) {
+        let _ = machine;
+    }
     /// CPUID of `leaf` and `subleaf` on processor `cpu`: eax, ebx, ecx, edx.
     fn cpuid(&self, cpu: u32, leaf: u32, subleaf: u32) -> [u32; 4];
     /// `in` of `width` bytes (1, 2 or 4).

@@ -133,6 +133,51 @@ fn many_seeds_pass() {
 }
 
 #[test]
+fn message_interrupts_asked_for_by_a_filter_reach_their_processors() {
+    let mut harness = Harness::builder().cpus(2).seed(11).build().expect("memory");
+    let driver = harness
+        .load_driver(&driver_builder::hello_with(&["messages"]), "hello")
+        .expect("loads");
+    let device = harness
+        .add_root_device(RootDevice::xen_platform())
+        .expect("runs");
+    assert_eq!(harness.call_driver_entry(driver), Ok(0));
+    assert_eq!(harness.attach(device, driver), Ok(0));
+    assert_eq!(
+        harness.start_device(device),
+        Ok(0),
+        "{:#?}",
+        harness.violations()
+    );
+    let vectors: Vec<u32> = harness
+        .log()
+        .iter()
+        .filter_map(|line| line.text.strip_prefix("message vector ")?.parse().ok())
+        .collect();
+    assert_eq!(vectors.len(), 2);
+    for (cpu, vector) in (0..).zip(&vectors) {
+        harness.machine().raise_interrupt(cpu, *vector);
+        harness.run_until_idle().expect("runs");
+    }
+    assert!(
+        harness
+            .log()
+            .iter()
+            .any(|line| line.text == "worker sees 2 DPCs")
+    );
+    harness.machine().raise_interrupt(0, 0xEE);
+    harness.run_until_idle().expect("runs");
+    assert_eq!(harness.unclaimed_interrupts(), [0xEE]);
+    assert_eq!(harness.query_stop(device), Ok(0));
+    assert_eq!(harness.stop_device(device), Ok(0));
+    assert_eq!(harness.start_device(device), Ok(0));
+    assert_eq!(harness.surprise_remove(device), Ok(0));
+    assert_eq!(harness.remove_device(device), Ok(0));
+    assert_eq!(harness.unload_driver(driver), Ok(true));
+    harness.assert_clean();
+}
+
+#[test]
 fn surprise_removal_after_a_start_is_clean() {
     let (mut harness, driver, device) = machine(9, 2);
     assert_eq!(harness.call_driver_entry(driver), Ok(0));

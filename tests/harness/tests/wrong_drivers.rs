@@ -69,6 +69,7 @@ caught! {
     fail_fast: ["fail-fast"];
     bug_check: ["bugcheck"];
     deep_stack: ["stack"];
+    endless_stack: ["fault"];
     bar_outside: ["pointer"];
     executable_mapping: ["executable"];
     over_dereference: ["object"];

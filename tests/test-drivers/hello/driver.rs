@@ -1,5 +1,6 @@
 //! A function and bus driver that keeps every rule: interrupt, DPC, timer, thread, device memory, one child.
 #![no_std]
+#![allow(unexpected_cfgs)]
 
 #[path = "../nt.rs"]
 mod nt;
@@ -13,6 +14,7 @@ struct Fdo {
     child: Ptr,
     memory: Ptr,
     interrupt: Ptr,
+    messages: [Ptr; 4],
     thread: Ptr,
     interrupts: u32,
     dpcs: u32,
@@ -122,9 +124,59 @@ fn hypercall(number: u64, a: u64, b: u64) -> u64 {
     result
 }
 
+/// Asks for two message interrupts, each bound to one processor, behind what the bus asks for.
+#[cfg(messages)]
+unsafe fn filter(irp: Ptr) -> i32 {
+    unsafe {
+        let old = at::<Ptr>(location(irp), 8).read();
+        let size = at::<u32>(old, 0).read() as usize;
+        let new = ExAllocatePoolWithTag(PAGED, size + 64, TAG);
+        if new.is_null() {
+            return 0xC000_009A_u32 as i32;
+        }
+        memset(new, 0, size + 64);
+        memcpy(new, old, size);
+        at::<u32>(new, 0).write(size as u32 + 64);
+        let count = at::<u32>(new, 36);
+        for index in 0..2 {
+            let slot = new.add(size + index * 32);
+            slot.add(1).write(2);
+            slot.add(2).write(1);
+            at::<u16>(slot, 4).write(3);
+            at::<u32>(slot, 12).write(u32::MAX);
+            at::<u32>(slot, 16).write(4);
+            at::<u64>(slot, 24).write(1 << index);
+        }
+        count.write(count.read() + 2);
+        ExFreePoolWithTag(old, 0);
+        information(irp).write(new as usize);
+        0
+    }
+}
+
+unsafe fn connect(fdo: *mut Fdo, slot: *mut Ptr, level: u32, vector: u32, mask: u64) -> i32 {
+    unsafe {
+        let mut parameters = [0_u64; 10];
+        let p = parameters.as_mut_ptr().cast::<u8>();
+        at::<u32>(p, 0).write(1);
+        at::<Ptr>(p, 8).write((*fdo).pdo);
+        at::<*mut Ptr>(p, 16).write(slot);
+        at::<usize>(p, 24).write(isr as *const () as usize);
+        at::<Ptr>(p, 32).write(fdo.cast());
+        at::<u8>(p, 48).write(level as u8);
+        at::<u8>(p, 50).write(1);
+        at::<u32>(p, 52).write(vector);
+        at::<u8>(p, 56).write(level as u8);
+        at::<u64>(p, 64).write(mask);
+        IoConnectInterruptEx(p)
+    }
+}
+
 unsafe fn start(fdo: *mut Fdo, irp: Ptr) -> i32 {
     unsafe {
         let context = fdo.cast::<u8>();
+        KeInitializeEvent((&raw mut (*fdo).wake).cast(), 1, 0);
+        KeInitializeDpc((&raw mut (*fdo).dpc).cast(), on_dpc as *const () as usize, context);
         let list = at::<Ptr>(location(irp), 16).read();
         let count = at::<u32>(list, 16).read() as usize;
         let (mut memory, mut line) = (None, None);
@@ -132,6 +184,14 @@ unsafe fn start(fdo: *mut Fdo, irp: Ptr) -> i32 {
             let slot = list.add(20 + index * 20);
             match slot.read() {
                 3 => memory = Some((at::<u64>(slot, 4).read_unaligned(), at::<u32>(slot, 12).read())),
+                2 if at::<u16>(slot, 2).read() & 2 != 0 => {
+                    let vector = at::<u32>(slot, 8).read();
+                    let mask = at::<u64>(slot, 12).read_unaligned();
+                    print(c"message vector %u", vector as usize);
+                    let which = mask.trailing_zeros() as usize % 4;
+                    let place = (&raw mut (*fdo).messages).cast::<Ptr>().add(which);
+                    connect(fdo, place, at::<u32>(slot, 4).read(), vector, mask);
+                }
                 2 => line = Some((at::<u32>(slot, 4).read(), at::<u32>(slot, 8).read())),
                 _ => {}
             }
@@ -143,24 +203,10 @@ unsafe fn start(fdo: *mut Fdo, irp: Ptr) -> i32 {
         let leaf = cpuid(0x4000_0000);
         print(c"hypervisor %08x", leaf[1] as usize);
         print(c"hypercall %d", hypercall(17, 1, 2) as usize);
-        KeInitializeEvent((&raw mut (*fdo).wake).cast(), 1, 0);
-        KeInitializeDpc((&raw mut (*fdo).dpc).cast(), on_dpc as *const () as usize, context);
         KeInitializeDpc((&raw mut (*fdo).timer_dpc).cast(), on_tick as *const () as usize, context);
         KeInitializeTimerEx((&raw mut (*fdo).timer).cast(), 0);
         KeSetTimerEx((&raw mut (*fdo).timer).cast(), -10_000_000, 1000, (&raw mut (*fdo).timer_dpc).cast());
-        let mut parameters = [0_u64; 10];
-        let p = parameters.as_mut_ptr().cast::<u8>();
-        at::<u32>(p, 0).write(1);
-        at::<Ptr>(p, 8).write((*fdo).pdo);
-        at::<*mut Ptr>(p, 16).write(&raw mut (*fdo).interrupt);
-        at::<usize>(p, 24).write(isr as *const () as usize);
-        at::<Ptr>(p, 32).write(context);
-        at::<u8>(p, 48).write(level as u8);
-        at::<u8>(p, 50).write(1);
-        at::<u32>(p, 52).write(vector);
-        at::<u8>(p, 56).write(level as u8);
-        at::<u64>(p, 64).write(1);
-        let connected = IoConnectInterruptEx(p);
+        let connected = connect(fdo, &raw mut (*fdo).interrupt, level, vector, 1);
         if connected < 0 {
             return connected;
         }
@@ -179,6 +225,13 @@ unsafe fn stop(fdo: *mut Fdo) {
         }
         let mut parameters = [1_u64, (*fdo).interrupt as u64];
         IoDisconnectInterruptEx(parameters.as_mut_ptr().cast());
+        for index in 0..4 {
+            let object = (*fdo).messages[index % 4];
+            if !object.is_null() {
+                let mut parameters = [1_u64, object as u64];
+                IoDisconnectInterruptEx(parameters.as_mut_ptr().cast());
+            }
+        }
         KeCancelTimer((&raw mut (*fdo).timer).cast());
         KeRemoveQueueDpc((&raw mut (*fdo).dpc).cast());
         KeFlushQueuedDpcs();
@@ -230,6 +283,12 @@ unsafe extern "system" fn pnp(device: Ptr, irp: Ptr) -> i32 {
             0x00 => {
                 let below = forward_and_wait((*fdo).lower, irp);
                 let done = if below < 0 { below } else { start(fdo, irp) };
+                complete(irp, done)
+            }
+            #[cfg(messages)]
+            0x0D => {
+                forward_and_wait((*fdo).lower, irp);
+                let done = filter(irp);
                 complete(irp, done)
             }
             0x07 if at::<u32>(location(irp), 8).read() == 0 => {

@@ -26,6 +26,14 @@ fn deep(level: u32) -> u32 {
     deep(level - 1) + u32::from(page[0])
 }
 
+#[cfg(endless_stack)]
+#[inline(never)]
+fn endless(level: u32) -> u32 {
+    let mut page = core::mem::MaybeUninit::<[u8; 3000]>::uninit();
+    core::hint::black_box(&mut page);
+    if level == 0 { 0 } else { endless(level - 1) + core::hint::black_box(1) }
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "system" fn DriverEntry(driver: Ptr, _path: Ptr) -> i32 {
     unsafe {
@@ -162,6 +170,8 @@ unsafe extern "system" fn DriverEntry(driver: Ptr, _path: Ptr) -> i32 {
         KeBugCheckEx(0xE2, 1, 2, 3, 4);
         #[cfg(deep_stack)]
         deep(9);
+        #[cfg(endless_stack)]
+        endless(100_000);
         #[cfg(bar_outside)]
         MmMapIoSpaceEx(0x1000, 4096, 4);
         #[cfg(executable_mapping)]

@@ -110,11 +110,10 @@ impl Thread {
             return;
         };
         let depth = frame.depth(stack_pointer);
-        if depth > KERNEL_STACK && !frame.reported {
-            frame.reported = true;
+        if depth > KERNEL_STACK {
             let what = frame.what;
             drop(frames);
-            crate::rules::violate(
+            crate::rules::die(
                 &crate::rules::STACK,
                 format!(
                     "{what} is {depth} bytes deep when it calls {name}; the kernel stack is 24 KiB"
