@@ -49,6 +49,9 @@ unsafe extern "system" {
     pub fn IoAllocateWorkItem(device: Ptr) -> Ptr;
     pub fn IoQueueWorkItemEx(item: Ptr, routine: usize, kind: i32, context: Ptr);
     pub fn IoFreeWorkItem(item: Ptr);
+    pub fn PoRequestPowerIrp(
+        device: Ptr, minor: u8, state: u32, routine: usize, context: Ptr, out: *mut Ptr,
+    ) -> i32;
     pub fn MmMapIoSpaceEx(start: u64, len: usize, protect: u32) -> Ptr;
     pub fn MmUnmapIoSpace(address: Ptr, len: usize);
     pub fn MmGetPhysicalAddress(address: Ptr) -> u64;
@@ -118,6 +121,12 @@ pub unsafe fn copy_with_completion(irp: Ptr, routine: usize, context: Ptr) {
     at::<u8>(next, 3).write(0xE0);
     at::<usize>(next, 56).write(routine);
     at::<Ptr>(next, 64).write(context);
+}
+
+/// IoMarkIrpPending.
+pub unsafe fn mark_pending(irp: Ptr) {
+    let control = location(irp).add(3);
+    control.write(control.read() | 1);
 }
 
 pub unsafe fn complete(irp: Ptr, with: i32) -> i32 {

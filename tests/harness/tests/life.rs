@@ -77,6 +77,7 @@ fn live(seed: u64, cpus: u32) -> u64 {
         "{:#?}",
         harness.violations()
     );
+    assert_eq!(harness.set_system_power(device, 1, false), Ok(0));
     assert_eq!(
         harness.query_remove(child),
         Ok(0),
@@ -107,6 +108,8 @@ fn live(seed: u64, cpus: u32) -> u64 {
     has("hypervisor 566e6558");
     has("hypercall 1715");
     has(&format!("worker sees {cpus} DPCs"));
+    has("device state 4");
+    has("device state 1");
     has("ticks 5");
     has("unload 0");
     harness.trace_hash()

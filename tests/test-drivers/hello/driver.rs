@@ -372,13 +372,42 @@ unsafe fn child_pnp(device: Ptr, irp: Ptr, minor: u8) -> i32 {
     }
 }
 
+/// The device IRP that goes with a system IRP is done: so is the system IRP.
+unsafe extern "system" fn device_power_done(_device: Ptr, _minor: u8, state: u32, irp: Ptr, block: Ptr) {
+    print(c"device state %u", state as usize);
+    unsafe { complete(irp, at::<i32>(block, 0).read()) };
+}
+
+unsafe extern "system" fn system_power_came_back(device: Ptr, irp: Ptr, _context: Ptr) -> i32 {
+    unsafe {
+        // S0 (1) is D0 (1); all others are D3 (4).
+        let state = if at::<u32>(location(irp), 24).read() == 1 { 1 } else { 4 };
+        let routine = device_power_done as *const () as usize;
+        let sent = PoRequestPowerIrp(device, 2, state, routine, irp, core::ptr::null_mut());
+        if sent == PENDING {
+            return 0xC000_0016_u32 as i32;
+        }
+        status(irp).write(sent);
+        0
+    }
+}
+
 unsafe extern "system" fn power(device: Ptr, irp: Ptr) -> i32 {
     unsafe {
         let fdo = extension(device).cast::<Fdo>();
         if (*fdo).is_child != 0 {
             return complete(irp, 0);
         }
-        skip(irp);
-        IofCallDriver((*fdo).lower, irp)
+        let here = location(irp);
+        let set = here.add(1).read() == 2;
+        let system = at::<u32>(here, 16).read() == 0;
+        if !(set && system) {
+            skip(irp);
+            return IofCallDriver((*fdo).lower, irp);
+        }
+        mark_pending(irp);
+        copy_with_completion(irp, system_power_came_back as *const () as usize, core::ptr::null_mut());
+        IofCallDriver((*fdo).lower, irp);
+        PENDING
     }
 }
