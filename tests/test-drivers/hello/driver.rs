@@ -1,4 +1,6 @@
 //! A function and bus driver that keeps every rule: interrupt, DPC, timer, thread, device memory, one child.
+//!
+//! Each `--cfg` named in `tests/harness/tests/wrong_devices.rs` makes it break one.
 #![no_std]
 #![allow(unexpected_cfgs)]
 
@@ -64,7 +66,9 @@ unsafe extern "system" fn add_device(driver: Ptr, pdo: Ptr) -> i32 {
         let fdo = extension(device).cast::<Fdo>();
         (*fdo).pdo = pdo;
         (*fdo).lower = lower;
-        at::<u32>(device, 48).write(at::<u32>(device, 48).read() & !0x80);
+        if !cfg!(initializing) {
+            at::<u32>(device, 48).write(at::<u32>(device, 48).read() & !0x80);
+        }
         0
     }
 }
@@ -224,7 +228,9 @@ unsafe fn stop(fdo: *mut Fdo) {
             return;
         }
         let mut parameters = [1_u64, (*fdo).interrupt as u64];
-        IoDisconnectInterruptEx(parameters.as_mut_ptr().cast());
+        if !cfg!(leak_interrupt) {
+            IoDisconnectInterruptEx(parameters.as_mut_ptr().cast());
+        }
         for index in 0..4 {
             let object = (*fdo).messages[index % 4];
             if !object.is_null() {
@@ -264,7 +270,9 @@ unsafe fn relations(fdo: *mut Fdo, device: Ptr, irp: Ptr) -> i32 {
         if list.is_null() {
             return 0xC000_009A_u32 as i32;
         }
-        ObfReferenceObject((*fdo).child);
+        if !cfg!(unreferenced_child) {
+            ObfReferenceObject((*fdo).child);
+        }
         at::<u32>(list, 0).write(1);
         at::<Ptr>(list, 8).write((*fdo).child);
         information(irp).write(list as usize);
@@ -283,7 +291,11 @@ unsafe extern "system" fn pnp(device: Ptr, irp: Ptr) -> i32 {
             0x00 => {
                 let below = forward_and_wait((*fdo).lower, irp);
                 let done = if below < 0 { below } else { start(fdo, irp) };
-                complete(irp, done)
+                complete(irp, done);
+                if cfg!(complete_twice) {
+                    IofCompleteRequest(irp, 0);
+                }
+                if cfg!(wrong_status) { 0x4000_0000 } else { done }
             }
             #[cfg(messages)]
             0x0D => {
@@ -291,6 +303,7 @@ unsafe extern "system" fn pnp(device: Ptr, irp: Ptr) -> i32 {
                 let done = filter(irp);
                 complete(irp, done)
             }
+            0x14 if cfg!(swallow) => 0,
             0x07 if at::<u32>(location(irp), 8).read() == 0 => {
                 let done = relations(fdo, device, irp);
                 if done < 0 {
@@ -314,6 +327,9 @@ unsafe extern "system" fn pnp(device: Ptr, irp: Ptr) -> i32 {
                 skip(irp);
                 let lower = (*fdo).lower;
                 let done = IofCallDriver(lower, irp);
+                if cfg!(stays_attached) {
+                    return done;
+                }
                 IoDetachDevice(lower);
                 if !(*fdo).child.is_null() {
                     IoDeleteDevice((*fdo).child);
@@ -331,7 +347,8 @@ unsafe extern "system" fn pnp(device: Ptr, irp: Ptr) -> i32 {
 
 unsafe fn answer(irp: Ptr, bytes: &[u8]) -> i32 {
     unsafe {
-        let block = ExAllocatePoolWithTag(PAGED, bytes.len(), TAG);
+        let kind = if cfg!(nonpaged_answer) { NON_PAGED_NX } else { PAGED };
+        let block = ExAllocatePoolWithTag(kind, bytes.len(), TAG);
         if block.is_null() {
             return complete(irp, 0xC000_009A_u32 as i32);
         }
@@ -362,6 +379,8 @@ unsafe fn child_pnp(device: Ptr, irp: Ptr, minor: u8) -> i32 {
                 }
                 complete(irp, 0)
             }
+            (0x13, 3) if cfg!(bad_instance) => text(irp, b"a,b"),
+            (0x13, 0) if cfg!(bad_device_id) => text(irp, b"HELLO"),
             (0x13, 0) => text(irp, b"HELLO\\CHILD"),
             (0x13, 1) => text(irp, b"HELLO\\CHILD_REV1\0HELLO\\CHILD"),
             (0x13, 2) => text(irp, b"HELLO\\ANY"),
@@ -405,7 +424,9 @@ unsafe extern "system" fn power(device: Ptr, irp: Ptr) -> i32 {
             skip(irp);
             return IofCallDriver((*fdo).lower, irp);
         }
-        mark_pending(irp);
+        if !cfg!(unmarked_pending) {
+            mark_pending(irp);
+        }
         copy_with_completion(irp, system_power_came_back as *const () as usize, core::ptr::null_mut());
         IofCallDriver((*fdo).lower, irp);
         PENDING

@@ -1,5 +1,8 @@
 //! I/O request packets: sending, completing, cancelling, and the rules that hold between the three.
 
+use std::sync::Arc;
+
+use spin::Mutex;
 use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, IO_STACK_LOCATION, IO_STATUS_BLOCK, IRP, KEVENT};
 
 use super::device;
@@ -49,12 +52,15 @@ struct Level {
     passed: Option<(i32, bool)>,
 }
 
+type Levels = Arc<Mutex<Vec<Level>>>;
+
 /// What the I/O manager keeps of a packet.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     origin: Origin,
     owner: String,
-    levels: Vec<Level>,
+    /// Shared with the `IoCallDriver` calls in progress, which outlive the packet when it is completed inside.
+    levels: Levels,
     completed: bool,
 }
 
@@ -103,7 +109,7 @@ pub(crate) fn make(stack: i8, origin: Origin, owner: String) -> usize {
     let record = Record {
         origin,
         owner,
-        levels: Vec::new(),
+        levels: Levels::default(),
         completed: false,
     };
     kernel.io.irps.lock().insert(at, record);
@@ -133,7 +139,12 @@ extern "win64" fn free(irp: Irp) {
                     "IoFreeIrp of an IRP that the I/O manager frees",
                 );
             }
-            if record.levels.iter().any(|level| level.passed.is_none()) {
+            if record
+                .levels
+                .lock()
+                .iter()
+                .any(|level| level.passed.is_none())
+            {
                 rules::violate(
                     &rules::IRP_COMPLETION,
                     format!("IRP {irp:p} freed while a driver has it"),
@@ -149,7 +160,7 @@ extern "win64" fn initialize_export(irp: Irp, _size: u16, stack: i8) {
     let record = Record {
         origin: Origin::Driver,
         owner: calling_driver(),
-        levels: Vec::new(),
+        levels: Levels::default(),
         completed: false,
     };
     kernel().io.irps.lock().insert(irp as usize, record);
@@ -160,7 +171,7 @@ extern "win64" fn reuse(irp: Irp, status: i32) {
     initialize(irp, stack);
     status_of(irp).store(status);
     if let Some(record) = kernel().io.irps.lock().get_mut(&(irp as usize)) {
-        record.levels.clear();
+        record.levels = Levels::default();
         record.completed = false;
     }
 }
@@ -208,13 +219,13 @@ pub(crate) extern "win64" fn call(object: *mut DEVICE_OBJECT, irp: Irp) -> i32 {
     field!(stack, IO_STACK_LOCATION, DeviceObject).store(object);
     let major = field!(stack, IO_STACK_LOCATION, MajorFunction).load();
     let minor = field!(stack, IO_STACK_LOCATION, MinorFunction).load();
-    if let Some(record) = kernel.io.irps.lock().get_mut(&(irp as usize)) {
-        record.levels.retain(|level| level.location != location);
-        record.levels.push(Level {
-            location,
-            passed: None,
-        });
-    }
+    let levels = kernel
+        .io
+        .irps
+        .lock()
+        .get(&(irp as usize))
+        .map_or_else(Levels::default, |record| Arc::clone(&record.levels));
+    enter_level(&levels, location);
     let status = if device.native {
         crate::pnp::root::dispatch(object as usize, irp as usize)
     } else {
@@ -224,8 +235,17 @@ pub(crate) extern "win64" fn call(object: *mut DEVICE_OBJECT, irp: Irp) -> i32 {
         let arguments = [object as usize, irp as usize];
         crate::low_status(driver::invoke(dispatch_name(major), routine, &arguments))
     };
-    check_return(irp, location, status, (major, minor));
+    check_return(irp, (location, &levels), status, (major, minor));
     status
+}
+
+fn enter_level(levels: &Levels, location: i8) {
+    let mut levels = levels.lock();
+    levels.retain(|level| level.location != location);
+    levels.push(Level {
+        location,
+        passed: None,
+    });
 }
 
 const fn dispatch_name(major: u8) -> &'static str {
@@ -238,20 +258,17 @@ const fn dispatch_name(major: u8) -> &'static str {
 }
 
 /// The dispatch routine of one location returned: do status, pending mark and completion agree?
-fn check_return(irp: Irp, location: i8, status: i32, (major, minor): (u8, u8)) {
-    let kernel = kernel();
-    let mut irps = kernel.io.irps.lock();
-    let passed = irps
-        .get_mut(&(irp as usize))
-        .and_then(|record| {
-            record
-                .levels
-                .iter()
-                .find(|level| level.location == location)
-                .copied()
-        })
+fn check_return(
+    irp: Irp,
+    (location, levels): (i8, &Levels),
+    status: i32,
+    (major, minor): (u8, u8),
+) {
+    let passed = levels
+        .lock()
+        .iter()
+        .find(|level| level.location == location)
         .map(|level| level.passed);
-    drop(irps);
     let what = format!("dispatch of major {major:#x} minor {minor:#x}");
     match passed {
         Some(None) if status != STATUS_PENDING => rules::violate(
@@ -289,9 +306,10 @@ fn check_return(irp: Irp, location: i8, status: i32, (major, minor): (u8, u8)) {
 
 fn pass(irp: Irp, location: i8, marked: bool) {
     let status = status_of(irp).load();
-    if let Some(record) = kernel().io.irps.lock().get_mut(&(irp as usize))
+    if let Some(record) = kernel().io.irps.lock().get(&(irp as usize))
         && let Some(level) = record
             .levels
+            .lock()
             .iter_mut()
             .find(|level| level.location == location)
     {
