@@ -1,0 +1,3 @@
+#![doc = "x"]
+mod memory;
+mod store;
