@@ -1,30 +1,34 @@
-//! probe
+//! `xenbus.sys`: the bus driver of the Xen platform device.
+//!
+//! It finds Xen, sets up what its children need (grant table, event channels, XenStore), reports one
+//! child device per network interface of the guest, and hands the children's drivers the table of
+//! functions in [`interface`].
+//!
+//! # From an IRP to a decision
+//! 1. [`dispatch`] turns the kernel's raw arguments into owned ones and the IRQL into a token.
+//! 2. [`fdo`] (the bus) and [`pdo`] (one interface) carry requests out.
+//! 3. What to do with a request in which state is decided in `xenbus-core`, which runs and is tested
+//!    without a kernel.
+//!
+//! Which code runs at which IRQL: `docs/irql.md`. Locks and their ranks: `docs/locking.md`.
 #![no_std]
-#![allow(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects
+)]
+
 use driver_image as _;
-use wdk_sys::{DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING};
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
+mod device;
+mod dispatch;
+mod driver;
+mod fdo;
+mod minor;
 
-/// entry
-#[unsafe(export_name = "DriverEntry")]
-pub unsafe extern "system" fn driver_entry(
-    driver: &mut DRIVER_OBJECT,
-    _path: PCUNICODE_STRING,
-) -> NTSTATUS {
-    driver.DriverUnload = Some(unload);
-    driver.MajorFunction[3] = None;
-    unsafe {
-        wdk_sys::ntddk::DbgPrintEx(77, 3, c"hello".as_ptr());
-    }
-    0
-}
-unsafe extern "C" fn unload(d: *mut DRIVER_OBJECT) {
-    let d = unsafe { &mut *d };
-    if let Some(f) = d.DriverUnload {
-        unsafe { f(core::ptr::null_mut()) }
-    }
-}
+/// Owner of all pool memory of the driver in `poolmon`.
+const TAG: nt::pool::Tag = nt::pool::Tag::new(b"XnBs");
+
+nt::driver_runtime!(TAG);

@@ -64,12 +64,12 @@ pub(crate) fn drivers(root: &Path, target_dir: &Path) -> Result<()> {
             unlisted.join(", ")
         );
     }
-    let built = target_dir.join(DRIVER_TARGET).join("release");
+    let results = target_dir.join(DRIVER_TARGET).join("release");
     let package = target_dir.join("package");
     fs::create_dir_all(&package)?;
     for driver in DRIVERS {
         for (made, kept) in [("dll", "sys"), ("pdb", "pdb")] {
-            let from = built.join(driver).with_extension(made);
+            let from = results.join(driver).with_extension(made);
             let to = package.join(driver).with_extension(kept);
             fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
         }
