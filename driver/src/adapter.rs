@@ -214,14 +214,13 @@ impl Adapter {
     /// Takes lists to send; `send_flags` are NDIS's.
     pub(crate) fn send(&self, lists: NblChain, send_flags: u32, irql: &mut AtMostDispatch<'_>) {
         let mut lists = lists;
-        let done = match self.queues().first() {
-            Some(queue) => queue
+        let done = if let Some(queue) = self.queues().first() {
+            queue
                 .tx
-                .with(irql, |tx, irql| tx.send(lists, self.bus(), irql)),
-            None => {
-                lists.set_status(Status::FAILURE);
-                lists
-            }
+                .with(irql, |tx, irql| tx.send(lists, self.bus(), irql))
+        } else {
+            lists.set_status(Status::FAILURE);
+            lists
         };
         // The flags for sending and for completing share the bit that tells the level.
         self.sink(send_flags & sys::NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL)
@@ -250,7 +249,7 @@ impl Adapter {
     /// Lends received lists to the system. No lock is held.
     pub(crate) fn indicate(&self, lists: RxChain, _irql: &Dispatch<'_>) {
         // SAFETY: lists are made while the receive side is open, and a pause waits for them; each
-        // was filled by `Shelf::lend`.
+        // was filled by `Stock::lend`.
         unsafe {
             lists.indicate(self.handle().get(), sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
         }
@@ -344,7 +343,7 @@ impl Adapter {
         self.change_closed(Closed::PAUSED.0, 0, irql);
         for queue in self.queues() {
             let waits = queue.rx.with(irql, |rx, _| {
-                rx.draining = rx.shelf.lent() > 0;
+                rx.draining = rx.stock.lent() > 0;
                 rx.draining.then(|| self.pausing.add()).is_some()
             });
             if waits {

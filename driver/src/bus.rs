@@ -458,8 +458,8 @@ fn fill<const N: usize>(
 /// Whether no function of the table is null.
 fn complete(table: &MaybeUninit<XenbusInterface>) -> bool {
     let words = table.as_ptr().cast::<usize>();
-    let count = size_of::<XenbusInterface>() / size_of::<usize>();
-    let first = size_of::<PnpHeader>() / size_of::<usize>();
+    let count = const { size_of::<XenbusInterface>() / size_of::<usize>() };
+    let first = const { size_of::<PnpHeader>() / size_of::<usize>() };
     (first..count).all(|nth| {
         // SAFETY: `nth` is below the number of words of the table.
         let word = unsafe { words.add(nth) };

@@ -127,13 +127,12 @@ unsafe extern "win64" fn send(
     // SAFETY: NDIS passes a valid chain and gives it up.
     let mut chain = unsafe { NblChain::from_raw(lists) };
     // SAFETY: the context of an adapter that is not halted.
-    match unsafe { adapter(context) } {
-        Some(adapter) => adapter.send(chain, send_flags, &mut irql),
-        None => {
-            chain.set_status(Status::FAILURE);
-            // SAFETY: the handle is the only one there is; sends come from live adapters.
-            unsafe { NdisCompletions::new(context, 0) }.complete(chain);
-        }
+    if let Some(adapter) = unsafe { adapter(context) } {
+        adapter.send(chain, send_flags, &mut irql);
+    } else {
+        chain.set_status(Status::FAILURE);
+        // SAFETY: the handle is the only one there is; sends come from live adapters.
+        unsafe { NdisCompletions::new(context, 0) }.complete(chain);
     }
 }
 

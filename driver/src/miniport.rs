@@ -96,13 +96,10 @@ impl Miniport {
     /// # Safety
     /// `handle` is the one passed to that handler.
     pub(crate) unsafe fn initialize(handle: NDIS_HANDLE, irql: &mut Passive<'_>) -> Status {
-        let mut miniport = match PoolBox::try_new(TAG, Self::default()) {
-            Ok(miniport) => miniport,
-            Err(OutOfMemory) => {
-                // SAFETY: the caller's handle.
-                unsafe { fail(handle, InitError::Resources) };
-                return Status::RESOURCES;
-            }
+        let Ok(mut miniport) = PoolBox::try_new(TAG, Self::default()) else {
+            // SAFETY: the caller's handle.
+            unsafe { fail(handle, InitError::Resources) };
+            return Status::RESOURCES;
         };
         let context = PoolBox::as_non_null(&miniport).as_ptr().cast();
         // SAFETY: the caller's handle; the context lives until the halt if all goes well.

@@ -24,6 +24,15 @@ const HARDWARE_READY: u32 = 0;
 /// `OID_GEN_MAXIMUM_SEND_PACKETS` means nothing to NDIS 6; any number will do.
 const SEND_PACKETS: u32 = 64;
 
+/// Bytes of the power management parameters that are set, revision 1.
+const PM_PARAMETERS_LEAST: u32 = 0x10;
+const _: () =
+    assert!(PM_PARAMETERS_LEAST as usize == sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_1);
+/// Bytes of those that are answered, revision 2.
+const PM_PARAMETERS_SIZE: u16 = 0x14;
+const _: () =
+    assert!(PM_PARAMETERS_SIZE as usize == sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_2);
+
 /// Every OID answered. NDIS answers some itself; tools ask for each one listed.
 pub(crate) static SUPPORTED: [NDIS_OID; 54] = [
     sys::OID_GEN_SUPPORTED_LIST,
@@ -247,22 +256,17 @@ fn set_groups(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passiv
         }
         Err(status) => return status,
     };
-    match parsed {
-        Ok(groups) => {
-            adapter.change_filter(irql, |filter| filter.groups = groups);
-            Status::SUCCESS
-        }
-        Err(_) => {
-            request.refuse_set(MAX_MULTICAST.saturating_mul(6));
-            Status::MULTICAST_FULL
-        }
-    }
+    let Ok(groups) = parsed else {
+        request.refuse_set(MAX_MULTICAST.saturating_mul(6));
+        return Status::MULTICAST_FULL;
+    };
+    adapter.change_filter(irql, |filter| filter.groups = groups);
+    Status::SUCCESS
 }
 
 /// No wake-up of any kind is offered, so none can be enabled.
 fn set_pm_parameters(request: &mut OidRequest<'_>) -> Status {
-    let least = const { sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_1 as u32 };
-    let wanted = match request.input(least) {
+    let wanted = match request.input(PM_PARAMETERS_LEAST) {
         Ok(bytes) => bytes
             .get(size_of::<sys::NDIS_OBJECT_HEADER>()..)
             .unwrap_or_default()
@@ -281,8 +285,7 @@ fn set_pm_parameters(request: &mut OidRequest<'_>) -> Status {
 /// Power management parameters with nothing enabled, revision 2.
 fn pm_parameters() -> [u8; sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_2] {
     let mut bytes = [0; sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_2];
-    let [low, high] =
-        const { (sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_2 as u16).to_le_bytes() };
+    let [low, high] = PM_PARAMETERS_SIZE.to_le_bytes();
     let header = [
         sys::NDIS_OBJECT_TYPE_DEFAULT,
         sys::NDIS_PM_PARAMETERS_REVISION_2,

@@ -57,6 +57,10 @@ struct Worker<'a> {
     draining: bool,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the routine of a thread owns what it starts with"
+)]
 /// The thread. Ends when it is told to, and disconnected.
 pub(crate) fn run(adapter: AdapterRef, irql: &mut Passive<'_>) {
     let adapter = adapter.get();

@@ -50,8 +50,8 @@ impl ListPool {
         NonNull::new(list).map(|list| unsafe { Nbl::from_raw(list) })
     }
 
-    /// Frees a list of the pool.
-    pub(crate) fn free(&self, mut list: Nbl) {
+    /// Frees a list of a pool.
+    pub(crate) fn free(mut list: Nbl) {
         describe(&mut list, ptr::null_mut(), 0, 0);
         // SAFETY: the list came from `allocate` and is given up.
         unsafe { sys::NdisFreeNetBufferList(list.into_raw().as_ptr()) };

@@ -13,8 +13,8 @@ mod frame;
 mod list_pool;
 mod rx;
 mod rx_link;
-mod shelf;
 mod stack;
+mod stock;
 mod tx;
 mod tx_link;
 
@@ -31,7 +31,7 @@ use nt::status::Status as NtStatus;
 use xen_abi::domid::DomId;
 
 pub(crate) use bell::Bell;
-pub(crate) use shelf::queue_of;
+pub(crate) use stock::queue_of;
 
 use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef, NdisHandle};
@@ -39,7 +39,7 @@ use crate::frame_kind::Filter;
 use crate::statistics::Statistics;
 use rx::{Received, Returned, RxSide};
 use rx_link::RxLink;
-use shelf::Shelf;
+use stock::Stock;
 use tx::TxSide;
 use tx_link::TxLink;
 
@@ -78,11 +78,11 @@ pub(crate) struct QueueSpec {
 impl Queue {
     /// A queue without connection, closed.
     pub(crate) fn try_new(spec: &QueueSpec, irql: &AtMostDispatch<'_>) -> Result<Self, Status> {
-        let shelf = Shelf::try_new(spec.adapter, spec.version, spec.index, spec.pages, irql)?;
+        let stock = Stock::try_new(spec.adapter, spec.version, spec.index, spec.pages, irql)?;
         let filter = Filter::closed(spec.address);
         Ok(Self {
             tx: SpinLock::new(TxSide::new(spec.max_frame)),
-            rx: SpinLock::new(RxSide::new(spec.adapter, shelf, filter, spec.max_frame)),
+            rx: SpinLock::new(RxSide::new(spec.adapter, stock, &filter, spec.max_frame)),
             dpc: None,
         })
     }
@@ -325,7 +325,7 @@ impl Queue {
         if let Some(link) = rx {
             let more = self
                 .rx
-                .with(irql, |side, irql| link.release(&mut side.shelf, bus, irql));
+                .with(irql, |side, irql| link.release(&mut side.stock, bus, irql));
             kept = kept.saturating_add(more);
         }
         kept

@@ -10,7 +10,7 @@ use nt::irql::AtMostDispatch;
 use ring::Recheck;
 
 use super::rx_link::{PageGrants, RxLink, Supply};
-use super::shelf::{Piece, Shelf};
+use super::stock::{Piece, Stock};
 use crate::adapter::NdisHandle;
 use crate::bus::Bus;
 use crate::frame_kind::{Destination, Filter};
@@ -35,7 +35,7 @@ pub(crate) struct RxSide {
     pub(crate) draining: bool,
     pub(crate) filter: Filter,
     pub(crate) link: Option<RxLink>,
-    pub(crate) shelf: Shelf,
+    pub(crate) stock: Stock,
     pub(crate) statistics: Direction,
     max_frame: u32,
     /// The domain is being suspended: the ring is left alone.
@@ -65,13 +65,13 @@ pub(crate) struct Returned {
 
 impl RxSide {
     /// Closed, without connection.
-    pub(crate) fn new(adapter: NdisHandle, shelf: Shelf, filter: Filter, max_frame: u32) -> Self {
+    pub(crate) fn new(adapter: NdisHandle, stock: Stock, filter: &Filter, max_frame: u32) -> Self {
         Self {
             open: false,
             draining: false,
-            filter,
+            filter: *filter,
             link: None,
-            shelf,
+            stock,
             statistics: Direction::default(),
             max_frame: max_frame.saturating_add(TAG_BYTES),
             frozen: false,
@@ -107,7 +107,7 @@ impl RxSide {
             });
             recycled.give_back(|buffer| {
                 if let Err(buffer) = engine.recycle(buffer) {
-                    *stuck |= grants.end(&mut self.shelf, buffer).is_err();
+                    *stuck |= grants.end(&mut self.stock, buffer).is_err();
                 }
             });
             match polled {
@@ -123,14 +123,14 @@ impl RxSide {
         }
         let refill = engine.refill(&mut Supply {
             grants,
-            shelf: &mut self.shelf,
+            stock: &mut self.stock,
         });
-        if refill.kick.is_needed() {
-            if let Some(notifier) = link.notifier {
-                notifier.ring(bus, irql);
-            }
+        if refill.kick.is_needed()
+            && let Some(notifier) = link.notifier
+        {
+            notifier.ring(bus, irql);
         }
-        received.low = self.shelf.free_pages() < LOW_PAGES;
+        received.low = self.stock.free_pages() < LOW_PAGES;
         self.link = Some(link);
         match pass {
             Err(broken) if received.lists.is_empty() => Err(broken),
@@ -146,9 +146,9 @@ impl RxSide {
     /// Takes lists back.
     pub(crate) fn take_back(&mut self, mut lists: RxChain) -> Returned {
         while let Some(list) = lists.pop() {
-            self.shelf.take_back(list);
+            self.stock.take_back(list);
         }
-        let drained = self.draining && self.shelf.lent() == 0;
+        let drained = self.draining && self.stock.lent() == 0;
         if drained {
             self.draining = false;
         }
@@ -163,7 +163,7 @@ impl RxSide {
         if let Some(link) = &mut self.link {
             let _unseen = link.engine.refill(&mut Supply {
                 grants: &mut link.grants,
-                shelf: &mut self.shelf,
+                stock: &mut self.stock,
             });
         }
     }
@@ -221,7 +221,7 @@ impl RxSide {
             lists.push(list);
         } else {
             for piece in pieces {
-                self.shelf.put(piece.page);
+                self.stock.put(piece.page);
             }
         }
     }
@@ -230,11 +230,11 @@ impl RxSide {
     fn finish(&mut self, packet: &RxPacket<'_>, pieces: &[Piece]) -> Option<Nbl> {
         let first = pieces.first()?;
         let at = usize::try_from(first.offset).ok()?;
-        let address = address_at(self.shelf.memory(first.page)?, at);
+        let address = address_at(self.stock.memory(first.page)?, at);
         if !self.filter.accepts(address) {
             return None;
         }
-        let Some(list) = self.shelf.lend(self.adapter.get(), pieces) else {
+        let Some(list) = self.stock.lend(self.adapter.get(), pieces) else {
             self.statistics.count_discards(1);
             return None;
         };
@@ -254,7 +254,7 @@ impl RxSide {
     ) -> Option<usize> {
         let mut all = true;
         for (place, fragment) in pieces.iter_mut().zip(packet.fragments) {
-            all &= grants.revoke(&mut self.shelf, fragment.buffer).is_ok();
+            all &= grants.revoke(&mut self.stock, fragment.buffer).is_ok();
             *place = Piece {
                 page: fragment.buffer.page,
                 offset: fragment.offset.into(),
@@ -266,8 +266,8 @@ impl RxSide {
         }
         *stuck = true;
         for fragment in packet.fragments {
-            if self.shelf.is_revoked(fragment.buffer.page) {
-                self.shelf.put(fragment.buffer.page);
+            if self.stock.is_revoked(fragment.buffer.page) {
+                self.stock.put(fragment.buffer.page);
             }
         }
         None
@@ -276,7 +276,7 @@ impl RxSide {
     /// Copies a packet to free pages of ours; none when there are too few.
     fn copy(&mut self, packet: &RxPacket<'_>) -> Option<Copied> {
         let needed = usize::try_from(packet.length.div_ceil(PAGE_BYTES)).ok()?;
-        if self.shelf.free_pages() < needed {
+        if self.stock.free_pages() < needed {
             return None;
         }
         let mut copied = Copied::default();
@@ -290,14 +290,14 @@ impl RxSide {
         let mut at = usize::from(fragment.offset);
         let mut left = u32::from(fragment.len);
         while left > 0 {
-            let Some(piece) = copied.last_with_room(&mut self.shelf) else {
+            let Some(piece) = copied.last_with_room(&mut self.stock) else {
                 return;
             };
             let part = left.min(PAGE_BYTES.saturating_sub(piece.length));
             let (target, place) = (piece.page, piece.length as usize);
             piece.length = piece.length.saturating_add(part);
-            let source = self.shelf.memory(fragment.buffer.page);
-            if let (Some(from), Some(to)) = (source, self.shelf.memory(target)) {
+            let source = self.stock.memory(fragment.buffer.page);
+            if let (Some(from), Some(to)) = (source, self.stock.memory(target)) {
                 copy(from, at, to, place, part as usize);
             }
             at = at.saturating_add(part as usize);
@@ -342,14 +342,14 @@ struct Copied {
 
 impl Copied {
     /// The last piece if there is room in its page, else one of a new page.
-    fn last_with_room(&mut self, shelf: &mut Shelf) -> Option<&mut Piece> {
+    fn last_with_room(&mut self, stock: &mut Stock) -> Option<&mut Piece> {
         let last = self.count.checked_sub(1);
         let full = last
             .and_then(|last| self.pieces.get(last))
             .is_none_or(|piece| piece.length >= PAGE_BYTES);
         if full {
             let place = self.pieces.get_mut(self.count)?;
-            place.page = shelf.take()?;
+            place.page = stock.take()?;
             self.count = self.count.saturating_add(1);
         }
         self.pieces.get_mut(self.count.checked_sub(1)?)

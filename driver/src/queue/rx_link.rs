@@ -9,8 +9,8 @@ use xen_abi::domid::DomId;
 use xenbus_core::grant::Access;
 
 use super::bell::Notifier;
-use super::shelf::Shelf;
 use super::stack::NumberStack;
+use super::stock::Stock;
 use crate::bus::Bus;
 use crate::grant::{Grants, StillInUse};
 use crate::shared_page::RingMemory;
@@ -77,7 +77,7 @@ impl RxLink {
 
     /// Ends all grants and puts the pages back. What the backend still uses stays as it is for
     /// good; how many grants.
-    pub(crate) fn release(self, shelf: &mut Shelf, bus: &Bus, irql: &AtMostDispatch<'_>) -> usize {
+    pub(crate) fn release(self, stock: &mut Stock, bus: &Bus, irql: &AtMostDispatch<'_>) -> usize {
         let Self {
             mut engine,
             mut grants,
@@ -86,7 +86,7 @@ impl RxLink {
         } = self;
         engine.teardown(&mut |buffer: RxBuffer| {
             // A page that does not come back keeps its note of the grant, and is never free again.
-            let _ = grants.end(shelf, buffer);
+            let _ = grants.end(stock, buffer);
         });
         drop(engine);
         let ring_stuck = grants
@@ -102,17 +102,17 @@ impl RxLink {
 
 impl PageGrants {
     /// Takes a page back from the backend.
-    pub(crate) fn revoke(&mut self, shelf: &mut Shelf, buffer: RxBuffer) -> Result<(), StillInUse> {
+    pub(crate) fn revoke(&mut self, stock: &mut Stock, buffer: RxBuffer) -> Result<(), StillInUse> {
         self.grants.revoke(buffer.gref)?;
-        shelf.set_grant(buffer.page, None);
+        stock.set_grant(buffer.page, None);
         self.free.push(buffer.gref.0);
         Ok(())
     }
 
     /// Takes a page back and frees it.
-    pub(crate) fn end(&mut self, shelf: &mut Shelf, buffer: RxBuffer) -> Result<(), StillInUse> {
-        self.revoke(shelf, buffer)?;
-        shelf.put(buffer.page);
+    pub(crate) fn end(&mut self, stock: &mut Stock, buffer: RxBuffer) -> Result<(), StillInUse> {
+        self.revoke(stock, buffer)?;
+        stock.put(buffer.page);
         Ok(())
     }
 }
@@ -120,22 +120,22 @@ impl PageGrants {
 /// What a refill borrows.
 pub(crate) struct Supply<'l> {
     pub(crate) grants: &'l mut PageGrants,
-    pub(crate) shelf: &'l mut Shelf,
+    pub(crate) stock: &'l mut Stock,
 }
 
 impl RxMemory for Supply<'_> {
     fn supply(&mut self) -> Option<RxBuffer> {
-        let page = self.shelf.take()?;
+        let page = self.stock.take()?;
         let granted = self
-            .shelf
+            .stock
             .pfn(page)
             .and_then(|pfn| Some((pfn, GrantRef(self.grants.free.pop()?))));
         let Some((pfn, gref)) = granted else {
-            self.shelf.put(page);
+            self.stock.put(page);
             return None;
         };
         self.grants.grants.grant(gref, pfn, Access::ReadWrite);
-        self.shelf.set_grant(page, Some(gref));
+        self.stock.set_grant(page, Some(gref));
         Some(RxBuffer { page, gref })
     }
 }

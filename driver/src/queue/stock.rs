@@ -25,7 +25,7 @@ use crate::TAG;
 use crate::adapter::NdisHandle;
 use crate::shared_page::{PAGE_BYTES, pfn};
 
-/// A part of a frame in a page of the shelf.
+/// A part of a frame in a page of the stock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Piece {
     /// Number of the page.
@@ -51,7 +51,7 @@ struct Page {
 unsafe impl Send for Page {}
 
 /// Pages and lists.
-pub(crate) struct Shelf {
+pub(crate) struct Stock {
     pages: PoolSlice<Page>,
     free: NumberStack,
     lists: NblChain,
@@ -61,7 +61,7 @@ pub(crate) struct Shelf {
     lent: u32,
 }
 
-impl Shelf {
+impl Stock {
     /// `count` free pages and as many lists, for queue number `queue`.
     pub(crate) fn try_new(
         adapter: NdisHandle,
@@ -72,7 +72,7 @@ impl Shelf {
     ) -> Result<Self, Status> {
         let out_of_memory = |OutOfMemory| Status::RESOURCES;
         let pool = ListPool::try_new(adapter, version)?;
-        let mut shelf = Self {
+        let mut stock = Self {
             pages: PoolSlice::try_from_fn(TAG, 0, |_| Page::default()).map_err(out_of_memory)?,
             free: NumberStack::try_new(count).map_err(out_of_memory)?,
             lists: NblChain::new(),
@@ -81,18 +81,18 @@ impl Shelf {
             lent: 0,
         };
         let length = usize::try_from(count).map_err(|_| Status::RESOURCES)?;
-        shelf.pages =
+        stock.pages =
             PoolSlice::try_from_fn(TAG, length, |_| Page::default()).map_err(out_of_memory)?;
         for number in 0..count {
             let page = Page::try_new(irql)?;
-            if let Some(place) = shelf.page_mut(number) {
+            if let Some(place) = stock.page_mut(number) {
                 *place = page;
             }
-            shelf.free.push(number);
-            let list = shelf.pool.allocate().ok_or(Status::RESOURCES)?;
-            shelf.lists.push_back(list);
+            stock.free.push(number);
+            let list = stock.pool.allocate().ok_or(Status::RESOURCES)?;
+            stock.lists.push_back(list);
         }
-        Ok(shelf)
+        Ok(stock)
     }
 
     fn page(&self, number: u32) -> Option<&Page> {
@@ -196,17 +196,17 @@ impl Shelf {
     }
 }
 
-/// Number of the queue whose shelf a list came from.
+/// Number of the queue whose stock a list came from.
 pub(crate) fn queue_of(list: &mut Nbl) -> usize {
     let [queue, _] = *list.reserved_mut();
     queue.addr()
 }
 
-impl Drop for Shelf {
+impl Drop for Stock {
     /// All lists are back.
     fn drop(&mut self) {
         while let Some(list) = self.lists.pop_front() {
-            self.pool.free(list);
+            ListPool::free(list);
         }
     }
 }
