@@ -1,3 +1,17 @@
-#![doc = "x"]
+//! The whole machine: the shipped `xenbus.sys` and `netfront.sys` in the harness, on the simulated Xen, with
+//! XenStore, the toolstack and the model backend on the other side.
+//!
+//! [`World::builder`] is where a test starts.
+
+mod host;
+mod machine;
 mod memory;
+mod network;
 mod store;
+mod world;
+
+pub use host::HostPage;
+pub use machine::{Vif, Xen, XenPlatform};
+pub use network::{Network, Nobody};
+pub use store::Store;
+pub use world::{Builder, World, driver_image};
