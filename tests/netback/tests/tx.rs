@@ -333,7 +333,7 @@ fn backends_without_the_feature_refuse_or_misread() {
     // A kernel that knows no HASH extra.
     let mut config = Config::preset(Preset::Linux, 5, 0);
     config.extras = ExtraPolicy::KnownUpTo(3);
-    let mut b = Bench::new(config, &Plan::default());
+    let mut b = Bench::new(&config, &Plan::default());
     b.send(1, &plain(60), &[60], 0, &[[4, 0, 0, 1, 0, 0, 0, 0]]);
     assert_eq!(fatal(&b), [Rule::TxExtraType(4)]);
 }
@@ -427,7 +427,7 @@ fn id_in_flight_twice_is_noted() {
 fn rate_limit_delays() {
     let mut config = Config::preset(Preset::Linux, 5, 0);
     config.rate = Some((1000, 50 * MS));
-    let mut b = Bench::new(config, &Plan::default());
+    let mut b = Bench::new(&config, &Plan::default());
     for id in 0..100 {
         b.put_frame(id, &plain(4000), &[4000], 0, &[]);
     }

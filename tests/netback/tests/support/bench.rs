@@ -38,16 +38,16 @@ impl Bench {
     }
 
     pub fn with(preset: Preset, plan: &Plan) -> Self {
-        Self::new(Config::preset(preset, 5, 0), plan)
+        Self::new(&Config::preset(preset, 5, 0), plan)
     }
 
     /// Connected, hotplug done, everything settled.
-    pub fn new(config: Config, plan: &Plan) -> Self {
+    pub fn new(config: &Config, plan: &Plan) -> Self {
         let mut world = World::default();
-        toolstack::publish(&mut world, &config);
-        toolstack::hotplug_done(&mut world, &config);
+        toolstack::publish(&mut world, config);
+        toolstack::hotplug_done(&mut world, config);
         let back = Netback::probe(&mut world, config.clone());
-        let guest = Guest::connect(&mut world, &toolstack::frontend_dir(&config), plan);
+        let guest = Guest::connect(&mut world, &toolstack::frontend_dir(config), plan);
         let mut bench = Self {
             world,
             guest,
@@ -113,7 +113,9 @@ impl Bench {
             let tx = &mut self.guest.queues[0].tx;
             tx.put(&slot(gref, 0, flags, id + n as u16, size as u16));
             if n == 0 {
-                extras.iter().for_each(|e| tx.put(&extra(*e)));
+                for bytes in extras {
+                    tx.put(&extra(*bytes));
+                }
             }
         }
         pages
@@ -135,9 +137,9 @@ impl Bench {
 
     /// Puts raw TX slots and lets the backend look.
     pub fn send_raw(&mut self, slots: &[&[u32]]) {
-        slots
-            .iter()
-            .for_each(|words| self.guest.queues[0].tx.put(words));
+        for words in slots {
+            self.guest.queues[0].tx.put(words);
+        }
         self.guest.push_tx(&mut self.world, 0);
         self.settle();
     }
