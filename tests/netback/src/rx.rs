@@ -158,7 +158,7 @@ impl<P: SharedPage> Netback<P> {
         }
         let stalled = self.check_stall(q);
         let expired = self.drop_expired(q);
-        let queue = &self.queues[q];
+        let queue = &mut self.queues[q];
         if served > 0 && queue.rx.push() {
             host.notify(queue.rx_port_number());
             self.counters.rx_notifies += 1;
