@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    identity,
     process::{self, Keep},
     setup::{self, DRIVER_TARGET, Purpose},
 };
@@ -73,6 +74,8 @@ pub(crate) fn drivers(root: &Path, target_dir: &Path) -> Result<()> {
             let to = package.join(driver).with_extension(kept);
             fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
         }
+        let image = package.join(driver);
+        identity::rewrite(&image.with_extension("sys"), &image.with_extension("pdb"))?;
     }
     Ok(())
 }

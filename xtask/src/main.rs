@@ -3,6 +3,7 @@
 //! Each verb does its own set-up ([`setup`]) and ends with a non-zero exit code on failure.
 
 mod build;
+mod identity;
 mod lint;
 mod miri;
 mod process;

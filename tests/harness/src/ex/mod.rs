@@ -1,0 +1,4 @@
+//! Executive support (`Ex`): pools, interlocked lists, system time.
+
+pub(crate) mod list;
+pub(crate) mod pool;

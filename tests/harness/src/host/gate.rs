@@ -1,0 +1,184 @@
+//! The gates between driver code and the harness: one machine-code thunk per export, and the checks behind
+//! the two Control Flow Guard pointers.
+//!
+//! A driver's import table never points at an export itself but at a thunk that loads the export's number
+//! and jumps to [`import_gate`]; so every call passes one place that knows the caller's return address
+//! and stack pointer before any argument is looked at.
+
+use core::arch::naked_asm;
+use core::ffi::c_void;
+
+/// Bytes per thunk.
+const THUNK: usize = 32;
+
+/// Executable thunks, one per export number.
+#[derive(Debug)]
+pub(crate) struct Thunks {
+    base: usize,
+    count: usize,
+}
+
+impl Thunks {
+    /// Writes `count` thunks and makes them executable and read-only.
+    pub(crate) fn new(count: usize) -> std::io::Result<Self> {
+        let len = (count * THUNK)
+            .next_multiple_of(super::memory::PAGE)
+            .max(super::memory::PAGE);
+        let mut code = vec![0xCC_u8; len];
+        for (index, thunk) in code.chunks_exact_mut(THUNK).take(count).enumerate() {
+            let number = u32::try_from(index).map_err(std::io::Error::other)?;
+            let gate = import_gate as *const () as usize as u64;
+            // mov r11d, number / mov r10, import_gate / jmp r10: r10 and r11 are free at a win64 call.
+            thunk[..2].copy_from_slice(&[0x41, 0xBB]);
+            thunk[2..6].copy_from_slice(&number.to_le_bytes());
+            thunk[6..8].copy_from_slice(&[0x49, 0xBA]);
+            thunk[8..16].copy_from_slice(&gate.to_le_bytes());
+            thunk[16..19].copy_from_slice(&[0x41, 0xFF, 0xE2]);
+        }
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a fresh anonymous mapping touches nothing that exists.
+        let at = unsafe { libc::mmap(core::ptr::null_mut(), len, prot, flags, -1, 0) };
+        if at == libc::MAP_FAILED {
+            return Err(std::io::Error::last_os_error());
+        }
+        // SAFETY: the mapping above is `len` writable bytes, distinct from `code`.
+        unsafe { core::ptr::copy_nonoverlapping(code.as_ptr(), at.cast::<u8>(), len) };
+        // SAFETY: the mapping above is this function's own.
+        let done =
+            unsafe { libc::mprotect(at.cast::<c_void>(), len, libc::PROT_READ | libc::PROT_EXEC) };
+        if done != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        Ok(Self {
+            base: at as usize,
+            count,
+        })
+    }
+
+    /// Address of the thunk of export `index`.
+    pub(crate) fn address(&self, index: usize) -> usize {
+        assert!(index < self.count, "thunk of an export that does not exist");
+        self.base + index * THUNK
+    }
+
+    /// Whether `address` is the first byte of a thunk.
+    pub(crate) const fn contains(&self, address: usize) -> bool {
+        address >= self.base
+            && address < self.base + self.count * THUNK
+            && (address - self.base).is_multiple_of(THUNK)
+    }
+}
+
+/// Reached from every thunk with the export number in r11d; keeps all argument registers.
+#[unsafe(naked)]
+unsafe extern "win64" fn import_gate() {
+    naked_asm!(
+        "push rcx",
+        "push rdx",
+        "push r8",
+        "push r9",
+        "push r11",
+        "sub rsp, 96",
+        "movups [rsp + 32], xmm0",
+        "movups [rsp + 48], xmm1",
+        "movups [rsp + 64], xmm2",
+        "movups [rsp + 80], xmm3",
+        "mov ecx, r11d",
+        "lea rdx, [rsp + 136]",
+        "call {entered}",
+        "movups xmm0, [rsp + 32]",
+        "movups xmm1, [rsp + 48]",
+        "movups xmm2, [rsp + 64]",
+        "movups xmm3, [rsp + 80]",
+        "add rsp, 96",
+        "pop r11",
+        "pop r9",
+        "pop r8",
+        "pop rdx",
+        "pop rcx",
+        "jmp rax",
+        entered = sym import_entered,
+    )
+}
+
+extern "win64" fn import_entered(index: u32, frame: *const usize) -> usize {
+    // SAFETY: `frame` is where the driver's call instruction left its return address.
+    let caller = unsafe { frame.read() };
+    crate::export::entered(index as usize, caller, frame as usize)
+}
+
+/// Stands behind `__guard_check_icall_fptr`: target in rcx, every register kept.
+#[unsafe(naked)]
+pub(crate) unsafe extern "win64" fn guard_check_gate() {
+    naked_asm!(
+        "push rax",
+        "push rcx",
+        "push rdx",
+        "push r8",
+        "push r9",
+        "push r10",
+        "push r11",
+        "sub rsp, 96",
+        "movups [rsp + 32], xmm0",
+        "movups [rsp + 48], xmm1",
+        "movups [rsp + 64], xmm2",
+        "movups [rsp + 80], xmm3",
+        "mov rdx, [rsp + 152]",
+        "call {checked}",
+        "movups xmm0, [rsp + 32]",
+        "movups xmm1, [rsp + 48]",
+        "movups xmm2, [rsp + 64]",
+        "movups xmm3, [rsp + 80]",
+        "add rsp, 96",
+        "pop r11",
+        "pop r10",
+        "pop r9",
+        "pop r8",
+        "pop rdx",
+        "pop rcx",
+        "pop rax",
+        "ret",
+        checked = sym guard_checked,
+    )
+}
+
+/// Stands behind `__guard_dispatch_icall_fptr`: target in rax, jumped to after the check.
+#[unsafe(naked)]
+pub(crate) unsafe extern "win64" fn guard_dispatch_gate() {
+    naked_asm!(
+        "push rax",
+        "push rcx",
+        "push rdx",
+        "push r8",
+        "push r9",
+        "push r10",
+        "push r11",
+        "sub rsp, 96",
+        "movups [rsp + 32], xmm0",
+        "movups [rsp + 48], xmm1",
+        "movups [rsp + 64], xmm2",
+        "movups [rsp + 80], xmm3",
+        "mov rcx, rax",
+        "mov rdx, [rsp + 152]",
+        "call {checked}",
+        "movups xmm0, [rsp + 32]",
+        "movups xmm1, [rsp + 48]",
+        "movups xmm2, [rsp + 64]",
+        "movups xmm3, [rsp + 80]",
+        "add rsp, 96",
+        "pop r11",
+        "pop r10",
+        "pop r9",
+        "pop r8",
+        "pop rdx",
+        "pop rcx",
+        "pop rax",
+        "jmp rax",
+        checked = sym guard_checked,
+    )
+}
+
+extern "win64" fn guard_checked(target: usize, caller: usize) {
+    crate::image::guard::check(target, caller);
+}

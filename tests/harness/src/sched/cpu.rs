@@ -1,0 +1,172 @@
+//! One virtual processor.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+
+use spin::Mutex;
+
+/// An interrupt that waits for its processor to be below its IRQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PendingInterrupt {
+    pub irql: u8,
+    pub vector: u32,
+}
+
+/// A spin lock held on a processor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeldLock {
+    pub address: usize,
+    /// Where it was taken, for reports.
+    pub caller: usize,
+}
+
+/// State of one virtual processor.
+#[derive(Debug)]
+pub(crate) struct Cpu {
+    pub(crate) index: u32,
+    irql: AtomicU8,
+    current: AtomicU32,
+    idle: AtomicU32,
+    ready: Mutex<VecDeque<u32>>,
+    dpcs: Mutex<VecDeque<usize>>,
+    interrupts: Mutex<Vec<PendingInterrupt>>,
+    pub(crate) held: Mutex<Vec<HeldLock>>,
+    interrupts_enabled: AtomicBool,
+    /// Address of the KDPC whose routine runs now.
+    pub(crate) running_dpc: Mutex<Option<usize>>,
+}
+
+impl Cpu {
+    pub(crate) fn new(index: u32) -> Self {
+        Self {
+            index,
+            irql: AtomicU8::new(0),
+            current: AtomicU32::new(0),
+            idle: AtomicU32::new(0),
+            ready: Mutex::new(VecDeque::new()),
+            dpcs: Mutex::new(VecDeque::new()),
+            interrupts: Mutex::new(Vec::new()),
+            held: Mutex::new(Vec::new()),
+            interrupts_enabled: AtomicBool::new(true),
+            running_dpc: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn irql(&self) -> u8 {
+        self.irql.load(Ordering::Acquire)
+    }
+
+    /// Sets the level; delivering what it allows is the caller's part.
+    pub(crate) fn set_irql(&self, to: u8) -> u8 {
+        self.irql.swap(to, Ordering::AcqRel)
+    }
+
+    pub(crate) fn current(&self) -> u32 {
+        self.current.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_idle(&self, thread: u32) {
+        self.idle.store(thread, Ordering::Release);
+        self.current.store(thread, Ordering::Release);
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.current() == self.idle.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn push_ready(&self, thread: u32) {
+        self.ready.lock().push_back(thread);
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.lock().is_empty()
+    }
+
+    /// Makes the next ready thread, else the idle thread, the current one.
+    pub(crate) fn pick_next(&self) {
+        let next = self.ready.lock().pop_front();
+        self.current.store(
+            next.unwrap_or_else(|| self.idle.load(Ordering::Acquire)),
+            Ordering::Release,
+        );
+    }
+
+    pub(crate) fn queue_dpc(&self, dpc: usize, front: bool) {
+        let mut queue = self.dpcs.lock();
+        if front {
+            queue.push_front(dpc);
+        } else {
+            queue.push_back(dpc);
+        }
+    }
+
+    /// Takes a DPC out of the queue; whether it was there.
+    pub(crate) fn remove_dpc(&self, dpc: usize) -> bool {
+        let mut queue = self.dpcs.lock();
+        let before = queue.len();
+        queue.retain(|queued| *queued != dpc);
+        queue.len() != before
+    }
+
+    pub(crate) fn next_dpc(&self) -> Option<usize> {
+        self.dpcs.lock().pop_front()
+    }
+
+    pub(crate) fn dpc_between(&self, from: usize, to: usize) -> Option<usize> {
+        self.dpcs
+            .lock()
+            .iter()
+            .copied()
+            .find(|dpc| (from..to).contains(dpc))
+    }
+
+    pub(crate) fn has_dpcs(&self) -> bool {
+        !self.dpcs.lock().is_empty()
+    }
+
+    pub(crate) fn raise(&self, interrupt: PendingInterrupt) {
+        let mut pending = self.interrupts.lock();
+        if !pending.contains(&interrupt) {
+            pending.push(interrupt);
+        }
+    }
+
+    /// Takes the highest interrupt that the processor's level allows.
+    pub(crate) fn take_interrupt(&self) -> Option<PendingInterrupt> {
+        if !self.interrupts_enabled.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut pending = self.interrupts.lock();
+        let irql = self.irql();
+        let best = pending
+            .iter()
+            .enumerate()
+            .filter(|(_, interrupt)| interrupt.irql > irql)
+            .max_by_key(|(_, interrupt)| interrupt.irql)
+            .map(|(index, _)| index)?;
+        Some(pending.remove(best))
+    }
+
+    fn has_interrupt(&self) -> bool {
+        self.interrupts_enabled.load(Ordering::Acquire)
+            && self
+                .interrupts
+                .lock()
+                .iter()
+                .any(|interrupt| interrupt.irql > self.irql())
+    }
+
+    pub(crate) fn enable_interrupts(&self, on: bool) {
+        self.interrupts_enabled.store(on, Ordering::Release);
+    }
+
+    /// Whether running the processor would do anything. An idle one above `PASSIVE_LEVEL` is inside a DPC or service
+    /// routine that was preempted.
+    pub(crate) fn can_run(&self) -> bool {
+        !self.is_idle()
+            || self.irql() > 0
+            || self.has_ready()
+            || self.has_interrupt()
+            || self.has_dpcs()
+    }
+}

@@ -1,0 +1,318 @@
+//! Virtual processors, threads, interrupts and virtual time.
+//!
+//! Each NT thread is a fiber; ISRs and DPCs run nested on the stack of whatever their processor is running,
+//! as on hardware. In the deterministic mode one OS thread runs everything: the *scheduler context* (the
+//! test's own stack) picks a processor by the seed, switches to its current fiber, and gets control back at
+//! the fiber's next preemption point (any import) or when it blocks.
+
+pub(crate) mod cpu;
+pub(crate) mod deliver;
+pub(crate) mod events;
+pub(crate) mod rng;
+pub(crate) mod thread;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use spin::Mutex;
+
+use crate::host::context::{self, Slot, kernel};
+use crate::kernel::Kernel;
+use crate::rules;
+use cpu::Cpu;
+use events::Events;
+use rng::Rng;
+use thread::{State, Thread};
+
+/// Scheduler steps without any progress of virtual time after which a run is called a hang.
+const STEP_LIMIT: u64 = 20_000_000;
+/// Consecutive steps in which every running processor only spins, after which they are deadlocked.
+const SPIN_LIMIT: u32 = 20_000;
+
+/// Why a run ended before what was waited for had happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A driver did something after which it cannot go on; see the violations.
+    Fatal,
+    /// Nothing can run any more, or not within the time allowed.
+    Idle,
+}
+
+/// The scheduler of one harness.
+#[derive(Debug)]
+pub(crate) struct Sched {
+    cpus: Vec<Cpu>,
+    roots: Vec<Slot>,
+    threads: Mutex<BTreeMap<u32, Arc<Thread>>>,
+    next_thread: AtomicU32,
+    now: AtomicU64,
+    pub(crate) rng: Mutex<Rng>,
+    pub(crate) events: Events,
+    stacks: Mutex<Vec<usize>>,
+    spins: AtomicU32,
+}
+
+impl Sched {
+    pub(crate) fn new(cpus: u32, seed: u64) -> Self {
+        Self {
+            cpus: (0..cpus).map(Cpu::new).collect(),
+            roots: (0..cpus).map(|_| Slot::new()).collect(),
+            threads: Mutex::new(BTreeMap::new()),
+            next_thread: AtomicU32::new(1),
+            now: AtomicU64::new(0),
+            rng: Mutex::new(Rng::new(seed)),
+            events: Events::default(),
+            stacks: Mutex::new(Vec::new()),
+            spins: AtomicU32::new(0),
+        }
+    }
+
+    /// Makes the idle thread of every processor. Called once, when the kernel has its final address.
+    pub(crate) fn start(&self, kernel: &Kernel) {
+        for cpu in &self.cpus {
+            let id = self.spawn_on(kernel, cpu.index, "idle", Box::new(idle));
+            cpu.set_idle(id);
+        }
+    }
+
+    pub(crate) fn cpus(&self) -> &[Cpu] {
+        &self.cpus
+    }
+
+    /// The processor that runs the calling code.
+    pub(crate) fn cpu(&self) -> &Cpu {
+        &self.cpus[context::cpu_index() as usize]
+    }
+
+    /// The thread whose stack runs the calling code; the idle thread if it is a DPC over an idle processor.
+    pub(crate) fn current(&self) -> Arc<Thread> {
+        let id = self.cpu().current();
+        Arc::clone(
+            self.threads
+                .lock()
+                .get(&id)
+                .expect("a processor always has a thread"),
+        )
+    }
+
+    pub(crate) fn thread(&self, id: u32) -> Option<Arc<Thread>> {
+        self.threads.lock().get(&id).map(Arc::clone)
+    }
+
+    /// Virtual time: 100 ns units since the start.
+    pub(crate) fn now(&self) -> u64 {
+        self.now.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn chance(&self, one_in: u32) -> bool {
+        self.rng.lock().below(one_in) == 0
+    }
+
+    fn spawn_on(
+        &self,
+        kernel: &Kernel,
+        cpu: u32,
+        name: &'static str,
+        body: Box<dyn FnOnce() + Send>,
+    ) -> u32 {
+        let id = self.next_thread.fetch_add(1, Ordering::AcqRel);
+        let reused = self.stacks.lock().pop();
+        let stack = reused
+            .or_else(|| thread::new_stack(kernel))
+            .expect("guest memory for a stack: give the harness more RAM");
+        let thread = Arc::new(Thread::new(id, name, cpu, stack, body));
+        thread.slot.prepare(stack + thread::STACK, id);
+        self.threads.lock().insert(id, thread);
+        id
+    }
+
+    /// Starts a thread at `PASSIVE_LEVEL` on a processor of the seed's choice.
+    pub(crate) fn spawn(&self, name: &'static str, body: Box<dyn FnOnce() + Send>) -> u32 {
+        let count = u32::try_from(self.cpus.len()).unwrap_or(1);
+        let cpu = self.rng.lock().below(count);
+        let id = self.spawn_on(kernel(), cpu, name, body);
+        self.cpus[cpu as usize].push_ready(id);
+        id
+    }
+
+    /// Makes a waiting thread ready on its processor.
+    pub(crate) fn make_ready(&self, thread: &Thread) {
+        let mut state = thread.state.lock();
+        if *state == State::Waiting {
+            *state = State::Ready;
+            self.cpus[thread.cpu() as usize].push_ready(thread.id);
+        }
+    }
+
+    /// Leaves the running fiber for the scheduler; returns when the processor runs it again.
+    pub(crate) fn yield_now(&self) {
+        let thread = self.current();
+        let cpu = context::cpu_index();
+        thread.slot.switch_to(&self.roots[cpu as usize]);
+    }
+
+    /// Blocks the running thread: it must have been recorded as waiting for something. Returns when made ready.
+    pub(crate) fn block(&self) {
+        let thread = self.current();
+        let cpu = self.cpu();
+        cpu.pick_next();
+        thread.slot.switch_to(&self.roots[cpu.index as usize]);
+    }
+
+    /// Ends the running thread.
+    pub(crate) fn terminate(&self) -> ! {
+        let thread = self.current();
+        *thread.state.lock() = State::Terminated;
+        let cpu = self.cpu();
+        cpu.pick_next();
+        loop {
+            thread.slot.switch_to(&self.roots[cpu.index as usize]);
+        }
+    }
+
+    /// Gives up the running fiber for good, after a fatal violation.
+    pub(crate) fn abandon(&self) -> ! {
+        assert!(
+            context::on_fiber(),
+            "fatal violation outside driver code: {:?}",
+            kernel().rules.all()
+        );
+        loop {
+            self.yield_now();
+        }
+    }
+
+    /// A place where hardware could take an interrupt or another processor could run first.
+    pub(crate) fn preemption_point(&self) {
+        self.now.fetch_add(1, Ordering::AcqRel);
+        self.spins.store(0, Ordering::Release);
+        deliver::pending(self);
+        if self.chance(4) {
+            self.yield_now();
+            deliver::pending(self);
+        }
+        let cpu = self.cpu();
+        if cpu.irql() == 0 && cpu.has_ready() && self.current().may_switch() && self.chance(8) {
+            cpu.push_ready(self.current().id);
+            *self.current().state.lock() = State::Ready;
+            self.block();
+        }
+    }
+
+    /// One turn of a busy wait: another processor must run before this one can go on.
+    pub(crate) fn spin_once(&self) {
+        let spun = self.spins.fetch_add(1, Ordering::AcqRel);
+        if spun > SPIN_LIMIT {
+            rules::die(
+                &rules::DEADLOCK,
+                "every processor that could run waits for a spin lock",
+            );
+        }
+        self.yield_now();
+    }
+
+    /// Runs one processor, or one poll of the platform. Returns whether anything could run.
+    fn step(&self, kernel: &Kernel) -> bool {
+        self.events.fire_due(self);
+        let runnable: Vec<u32> = self
+            .cpus
+            .iter()
+            .filter(|cpu| cpu.can_run())
+            .map(|cpu| cpu.index)
+            .collect();
+        let choices = u32::try_from(runnable.len()).unwrap_or(0);
+        let pick = self.rng.lock().below(choices + 1);
+        if pick == choices && kernel.platform.poll() {
+            return true;
+        }
+        let Some(&cpu) = runnable.get(pick.min(choices.saturating_sub(1)) as usize) else {
+            return false;
+        };
+        self.run_cpu(kernel, &self.cpus[cpu as usize]);
+        true
+    }
+
+    fn run_cpu(&self, kernel: &Kernel, cpu: &Cpu) {
+        // Not while a DPC on the idle stack has been preempted: its processor is above PASSIVE_LEVEL.
+        if cpu.is_idle() && cpu.has_ready() && cpu.irql() == 0 {
+            cpu.pick_next();
+        }
+        let id = cpu.current();
+        let thread = self.thread(id).expect("a processor always has a thread");
+        *thread.state.lock() = State::Running;
+        kernel.trace.switch(cpu.index, id);
+        context::enter(kernel, cpu.index, true);
+        self.roots[cpu.index as usize].switch_to(&thread.slot);
+        context::enter(kernel, cpu.index, false);
+        if *thread.state.lock() == State::Terminated {
+            self.threads.lock().remove(&id);
+            self.stacks.lock().push(thread.stack);
+        }
+    }
+
+    /// Runs until `done`, advancing virtual time when nothing else can run, but not past `deadline`.
+    pub(crate) fn run(
+        &self,
+        kernel: &Kernel,
+        deadline: u64,
+        done: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Stop> {
+        assert!(
+            !context::on_fiber(),
+            "the scheduler is not re-entered from a fiber"
+        );
+        context::enter(kernel, 0, false);
+        let mut steps = 0_u64;
+        loop {
+            if kernel.rules.is_fatal() {
+                return Err(Stop::Fatal);
+            }
+            if done() {
+                return Ok(());
+            }
+            if self.step(kernel) {
+                steps += 1;
+                if steps > STEP_LIMIT {
+                    return Err(Stop::Idle);
+                }
+                continue;
+            }
+            if done() {
+                return Ok(());
+            }
+            match self.events.next_due() {
+                Some(due) if due <= deadline => {
+                    self.now.fetch_max(due, Ordering::AcqRel);
+                    steps = 0;
+                }
+                _ => return Err(Stop::Idle),
+            }
+        }
+    }
+
+    /// Moves virtual time forward to `to`, without running anything.
+    pub(crate) fn set_now(&self, to: u64) {
+        self.now.fetch_max(to, Ordering::AcqRel);
+    }
+}
+
+/// What an idle processor does.
+fn idle() {
+    let kernel = kernel();
+    loop {
+        deliver::pending(&kernel.sched);
+        kernel.sched.yield_now();
+    }
+}
+
+/// Body of every fiber.
+pub(crate) fn thread_body(id: u32) -> ! {
+    let sched = &kernel().sched;
+    let body = sched.thread(id).and_then(|thread| thread.take_body());
+    if let Some(body) = body {
+        body();
+    }
+    crate::ps::ended();
+    sched.terminate()
+}

@@ -1,0 +1,4 @@
+//! System services in their kernel form (`Zw`): the registry.
+
+pub(crate) mod key;
+pub(crate) mod registry;
