@@ -6,11 +6,11 @@
 
 use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 
 use interface::SuspendPhase;
-use ndis::chain::{CompletionSink, NblChain, NdisCompletions, RxChain};
+use ndis::chain::{CompletionSink, Nbl, NblChain, NdisCompletions, RxChain};
 use ndis::indication::{Indicator, Link};
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
@@ -96,6 +96,8 @@ pub(crate) struct Adapter {
     parts: Parts,
     closed: AtomicU32,
     link_up: AtomicBool,
+    /// Queues that the backend serves; 0 before the first connection.
+    active: AtomicUsize,
     pausing: Drain,
 }
 
@@ -106,6 +108,7 @@ impl Adapter {
             parts,
             closed: AtomicU32::new(Closed::PAUSED.0),
             link_up: AtomicBool::new(false),
+            active: AtomicUsize::new(0),
             pausing: Drain::default(),
         }
     }
@@ -211,20 +214,54 @@ impl Adapter {
         unsafe { NdisCompletions::new(self.handle().get(), flags) }
     }
 
-    /// Takes lists to send; `send_flags` are NDIS's.
-    pub(crate) fn send(&self, lists: NblChain, send_flags: u32, irql: &mut AtMostDispatch<'_>) {
-        let mut lists = lists;
-        let done = if let Some(queue) = self.queues().first() {
-            queue
-                .tx
-                .with(irql, |tx, irql| tx.send(lists, self.bus(), irql))
-        } else {
-            lists.set_status(Status::FAILURE);
-            lists
+    /// How many queues the backend serves.
+    pub(crate) fn set_active_queues(&self, count: usize) {
+        self.active.store(count, Ordering::Release);
+    }
+
+    /// Number of the queue for a list: by its hash, so that a flow stays on one; else by the
+    /// processor.
+    fn queue_for(&self, list: &Nbl) -> usize {
+        let spread = match list.hash() {
+            Some((value, _)) => value,
+            None => nt::processor::current_index(),
         };
+        let spread = usize::try_from(spread).unwrap_or(0);
+        let active = self.active.load(Ordering::Acquire);
+        spread.checked_rem(active).unwrap_or(0)
+    }
+
+    /// Takes lists to send; `send_flags` are NDIS's.
+    pub(crate) fn send(&self, mut lists: NblChain, send_flags: u32, irql: &mut AtMostDispatch<'_>) {
+        let mut done = NblChain::new();
+        let mut run = NblChain::new();
+        let mut queue_of_run = 0;
+        while let Some(list) = lists.pop_front() {
+            let queue = self.queue_for(&list);
+            if queue != queue_of_run {
+                done.append(self.send_run(queue_of_run, core::mem::take(&mut run), irql));
+                queue_of_run = queue;
+            }
+            run.push_back(list);
+        }
+        done.append(self.send_run(queue_of_run, run, irql));
         // The flags for sending and for completing share the bit that tells the level.
         self.sink(send_flags & sys::NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL)
             .complete(done);
+    }
+
+    fn send_run(&self, queue: usize, mut run: NblChain, irql: &mut AtMostDispatch<'_>) -> NblChain {
+        if run.is_empty() {
+            return run;
+        }
+        if let Some(queue) = self.queues().get(queue) {
+            queue
+                .tx
+                .with(irql, |tx, irql| tx.send(run, self.bus(), irql))
+        } else {
+            run.set_status(Status::FAILURE);
+            run
+        }
     }
 
     /// Gives back the lists that wait under this identifier.

@@ -24,7 +24,6 @@ use netfront_core::tx::TxPolicy;
 use netif::publication::{Ports, QueueKeys};
 use nt::dpc::{Dpc, More};
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
-use nt::pool::OutOfMemory;
 use nt::processor::ProcessorNumber;
 use nt::spinlock::SpinLock;
 use nt::status::Status as NtStatus;
@@ -37,6 +36,7 @@ use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef, NdisHandle};
 use crate::frame_kind::Filter;
 use crate::statistics::Statistics;
+use crate::vlan::VlanSettings;
 use rx::{Received, Returned, RxSide};
 use rx_link::RxLink;
 use stock::Stock;
@@ -48,6 +48,15 @@ use tx_link::TxLink;
 pub(crate) struct DpcContext {
     adapter: AdapterRef,
     index: usize,
+}
+
+/// The processor of queue number `index`: events, DPC and indications are there.
+pub(crate) fn processor_of(index: usize) -> Result<ProcessorNumber, NtStatus> {
+    let index = u32::try_from(index).unwrap_or(0);
+    let nth = index
+        .checked_rem(nt::processor::active_count())
+        .unwrap_or(0);
+    ProcessorNumber::from_index(nth)
 }
 
 /// One queue.
@@ -73,6 +82,8 @@ pub(crate) struct QueueSpec {
     pub(crate) max_frame: u32,
     /// The adapter's address.
     pub(crate) address: [u8; 6],
+    /// Tags.
+    pub(crate) vlan: VlanSettings,
 }
 
 impl Queue {
@@ -81,16 +92,22 @@ impl Queue {
         let stock = Stock::try_new(spec.adapter, spec.version, spec.index, spec.pages, irql)?;
         let filter = Filter::closed(spec.address);
         Ok(Self {
-            tx: SpinLock::new(TxSide::new(spec.max_frame)),
-            rx: SpinLock::new(RxSide::new(spec.adapter, stock, &filter, spec.max_frame)),
+            tx: SpinLock::new(TxSide::new(spec.max_frame, spec.vlan)),
+            rx: SpinLock::new(RxSide::new(spec, stock, &filter)),
             dpc: None,
         })
     }
 
-    /// Makes the DPC. Undone by [`Queue::detach`].
-    pub(crate) fn attach(&mut self, adapter: AdapterRef, index: usize) -> Result<(), OutOfMemory> {
-        self.dpc = Some(Dpc::try_new(TAG, DpcContext { adapter, index }, run)?);
-        Ok(())
+    /// Makes the DPC, on one processor: two of them would indicate frames out of order. Undone by
+    /// [`Queue::detach`].
+    pub(crate) fn attach(
+        &mut self,
+        adapter: AdapterRef,
+        index: usize,
+        processor: ProcessorNumber,
+    ) -> Result<(), NtStatus> {
+        let dpc = Dpc::try_new(TAG, DpcContext { adapter, index }, run)?;
+        self.dpc.insert(dpc).set_target(processor)
     }
 
     /// Ends the DPC. No event channel is open any more.

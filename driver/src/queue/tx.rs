@@ -6,6 +6,7 @@
 
 use ndis::Status;
 use ndis::chain::{Nbl, NblChain};
+use ndis_sys as sys;
 use netfront_core::tx::{
     Cookie, Frame, MIN_FRAME, Submission, SubmitError, TxBroken, TxChecksum, TxDone,
 };
@@ -17,6 +18,7 @@ use super::tx_link::{Lent, TxLink};
 use crate::bus::Bus;
 use crate::frame_kind::Destination;
 use crate::statistics::Direction;
+use crate::vlan::VlanSettings;
 
 /// A list of which some frames may be on the ring.
 #[derive(Debug)]
@@ -44,13 +46,14 @@ pub(crate) struct TxSide {
     pub(crate) statistics: Direction,
     /// Longest frame, with header.
     max_frame: u32,
+    vlan: VlanSettings,
     /// The domain is being suspended: the ring is left alone.
     pub(crate) frozen: bool,
 }
 
 impl TxSide {
     /// Closed, without connection.
-    pub(crate) fn new(max_frame: u32) -> Self {
+    pub(crate) fn new(max_frame: u32, vlan: VlanSettings) -> Self {
         Self {
             gate: Some(Status::PAUSED),
             waiting: NblChain::new(),
@@ -58,6 +61,7 @@ impl TxSide {
             link: None,
             statistics: Direction::default(),
             max_frame,
+            vlan,
             frozen: false,
         }
     }
@@ -191,6 +195,8 @@ impl TxSide {
         let Ok(address) = bytes.destination(irql) else {
             return Some(Sent::Failed(Status::RESOURCES));
         };
+        let slot = sending.list.info(sys::Ieee8021QNetBufferListInfo);
+        bytes.tag = self.vlan.outgoing(slot);
         let length = bytes.wire_length();
         let frame = Frame {
             length,
