@@ -15,6 +15,7 @@ use ndis::indication::{Indicator, Link};
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::NDIS_HANDLE;
+use netfront_core::tx::TxBroken;
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
 
 use crate::attributes::Identity;
@@ -25,7 +26,7 @@ use crate::frame_kind::Filter;
 use crate::keywords::Keywords;
 use crate::mail::{Mail, Messages};
 use crate::power::PowerState;
-use crate::queue::{Queue, queue_of};
+use crate::queue::{Queue, Reaped, queue_of};
 use crate::statistics::Statistics;
 use crate::text::Path;
 
@@ -283,6 +284,27 @@ impl Adapter {
             .complete(lists);
     }
 
+    /// Gives sent lists back, and tells a pause that waits for them.
+    pub(crate) fn sends_done(&self, reaped: Reaped, irql: &AtMostDispatch<'_>) {
+        self.complete(reaped.done, irql);
+        if reaped.drained {
+            self.pause_step();
+        }
+    }
+
+    /// As [`Adapter::sends_done`]; whether the backend broke the protocol.
+    pub(crate) fn sends_done_at_dispatch(
+        &self,
+        reaped: Reaped,
+        irql: &Dispatch<'_>,
+    ) -> Option<TxBroken> {
+        self.complete_at_dispatch(reaped.done, irql);
+        if reaped.drained {
+            self.pause_step();
+        }
+        reaped.broken
+    }
+
     /// Lends received lists to the system. No lock is held.
     pub(crate) fn indicate(&self, lists: RxChain, _irql: &Dispatch<'_>) {
         // SAFETY: lists are made while the receive side is open, and a pause waits for them; each
@@ -379,13 +401,18 @@ impl Adapter {
         self.pausing.begin();
         self.change_closed(Closed::PAUSED.0, 0, irql);
         for queue in self.queues() {
-            let waits = queue.rx.with(irql, |rx, _| {
-                rx.draining = rx.stock.lent() > 0;
-                rx.draining.then(|| self.pausing.add()).is_some()
+            // Counted under the lock, before whoever finishes can count it off.
+            queue.tx.with(irql, |tx, _| {
+                if tx.begin_drain() {
+                    self.pausing.add();
+                }
             });
-            if waits {
-                nt::log_trace!("pause waits for lent lists");
-            }
+            queue.rx.with(irql, |rx, _| {
+                rx.draining = rx.stock.lent() > 0;
+                if rx.draining {
+                    self.pausing.add();
+                }
+            });
         }
         // Indications under way have returned when this has.
         nt::dpc::flush(irql);

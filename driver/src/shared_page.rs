@@ -108,4 +108,6 @@ pub(crate) fn move_up(page: &Pages, at: usize, len: usize, by: usize) {
 
 /// Bytes of a page, as the lengths of frames are counted.
 pub(crate) const PAGE_BYTES: u32 = 4096;
+/// Its binary logarithm.
+pub(crate) const PAGE_SHIFT: u32 = 12;
 const _: () = assert!(PAGE_BYTES as usize == PAGE_SIZE);

@@ -26,6 +26,9 @@ use watches::WakeOn;
 
 pub(crate) use store::settings;
 
+/// Frames of at most this many bytes are copied: an ordinary frame is complete at once then, and
+/// costs the backend no mapping.
+const COPY_BREAK: u32 = 2048;
 /// How often a working connection is looked after.
 const TICK: Duration = Duration::from_secs(1);
 /// How often the queues are asked whether they have drained.
@@ -356,7 +359,7 @@ impl<'a> Worker<'a> {
         let policy = TxPolicy {
             backend: terms.backend.features,
             trusted: terms.trusted,
-            copy_break: u32::MAX,
+            copy_break: COPY_BREAK,
         };
         let remote = Remote {
             domain: backend.domain,

@@ -9,10 +9,11 @@ use core::ptr::{self, NonNull};
 
 use ndis::chain::Nbl;
 use ndis_sys::NET_BUFFER;
-use netfront_core::tx::CopyFailed;
+use netfront_core::tx::{CopyFailed, Fragment};
 use nt::irql::AtMostDispatch;
 use nt::mdl::MdlRef;
 
+use crate::shared_page::{PAGE_BYTES, PAGE_SHIFT};
 use crate::vlan::{TAG_BYTES, TAG_PLACE, TAG_TYPE};
 
 /// Shortest frame on the wire, without checksum: shorter ones are padded with zeroes.
@@ -84,6 +85,18 @@ impl FrameBytes<'_> {
     fn tagged_length(&self) -> u32 {
         let tag = if self.tag.is_some() { TAG_BYTES } else { 0 };
         self.length.saturating_add(tag)
+    }
+
+    /// Where its bytes are, in pages; nothing when there are too many parts, or bytes that are not
+    /// the sender's.
+    pub(crate) fn fragments<'p>(&self, parts: &'p mut [Fragment]) -> &'p [Fragment] {
+        if self.wire_length() != self.length {
+            return &[];
+        }
+        let count = self.reader.fragments(self.length, parts);
+        count
+            .and_then(|count| parts.get(..count))
+            .unwrap_or_default()
     }
 
     /// Its destination address.
@@ -189,6 +202,34 @@ struct Reader<'f> {
 }
 
 impl Reader<'_> {
+    /// Writes where the next `length` bytes are; how many parts, none when there are too many or
+    /// too few bytes.
+    fn fragments(&self, length: u32, parts: &mut [Fragment]) -> Option<usize> {
+        let mut mdl = self.mdl;
+        let mut skip = self.skip;
+        let mut left = length;
+        let mut count = 0_usize;
+        while left > 0 {
+            let piece = mdl?;
+            let mut given = piece.byte_count().saturating_sub(skip).min(left);
+            let mut start = u64::from(piece.byte_offset()).saturating_add(skip.into());
+            skip = skip.saturating_sub(piece.byte_count());
+            while given > 0 {
+                let page = usize::try_from(start >> PAGE_SHIFT).ok()?;
+                let offset = u32::try_from(start & u64::from(PAGE_BYTES.saturating_sub(1))).ok()?;
+                let len = given.min(PAGE_BYTES.saturating_sub(offset));
+                let pfn = *piece.pfns().get(page)?;
+                *parts.get_mut(count)? = Fragment { pfn, offset, len };
+                count = count.saturating_add(1);
+                start = start.saturating_add(len.into());
+                given = given.saturating_sub(len);
+                left = left.saturating_sub(len);
+            }
+            mdl = piece.next();
+        }
+        Some(count)
+    }
+
     /// # Safety
     /// As for [`FrameBytes::copy`].
     unsafe fn read(

@@ -9,6 +9,7 @@
 //! The two are never held together, and nothing is completed or indicated under either.
 
 mod bell;
+mod flights;
 mod frame;
 mod list_pool;
 mod rx;
@@ -31,6 +32,7 @@ use xen_abi::domid::DomId;
 
 pub(crate) use bell::Bell;
 pub(crate) use stock::queue_of;
+pub(crate) use tx::Reaped;
 
 use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef, NdisHandle};
@@ -91,8 +93,9 @@ impl Queue {
     pub(crate) fn try_new(spec: &QueueSpec, irql: &AtMostDispatch<'_>) -> Result<Self, Status> {
         let stock = Stock::try_new(spec.adapter, spec.version, spec.index, spec.pages, irql)?;
         let filter = Filter::closed(spec.address);
+        let tx = TxSide::try_new(spec.max_frame, spec.vlan).map_err(|_| Status::RESOURCES)?;
         Ok(Self {
-            tx: SpinLock::new(TxSide::new(spec.max_frame, spec.vlan)),
+            tx: SpinLock::new(tx),
             rx: SpinLock::new(RxSide::new(spec, stock, &filter)),
             dpc: None,
         })
@@ -157,10 +160,12 @@ impl Queue {
     /// One pass of the DPC.
     fn pass(&self, adapter: &Adapter, irql: &Dispatch<'_>) -> More {
         let bus = adapter.bus();
-        let (reaped, done) = self
-            .tx
-            .with_at(irql, |tx| (tx.reap(irql), tx.pump(bus, irql)));
-        adapter.complete_at_dispatch(done, irql);
+        let reaped = self.tx.with_at(irql, |tx| {
+            let mut reaped = tx.reap(irql);
+            reaped.done.append(tx.pump(bus, irql));
+            reaped
+        });
+        let broken = adapter.sends_done_at_dispatch(reaped, irql);
         let polled = self.rx.with_at(irql, |rx| rx.poll(bus, irql));
         let mut more = false;
         match polled {
@@ -170,7 +175,7 @@ impl Queue {
             }
             Err(broken) => adapter.break_connection(&broken, irql),
         }
-        if let Err(broken) = &reaped {
+        if let Some(broken) = &broken {
             adapter.break_connection(broken, irql);
         }
         if more {
@@ -338,7 +343,14 @@ impl Queue {
                 bell.close(bus, irql);
             }
         }
-        let mut kept = tx.map_or(0, |link| link.release(bus, irql));
+        let mut kept = 0;
+        if let Some(mut link) = tx {
+            let reaped = self
+                .tx
+                .with(irql, |side, irql| side.take_down(&mut link, irql));
+            adapter.sends_done(reaped, irql);
+            kept = link.release(bus, irql);
+        }
         if let Some(link) = rx {
             let more = self
                 .rx
