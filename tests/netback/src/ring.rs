@@ -1,0 +1,178 @@
+//! The backend's half of a shared ring, after the macros of Xen's `io/ring.h`.
+
+use crate::host::SharedPage;
+
+// Byte offsets in the ring page (xen/io/ring.h).
+const REQ_PROD: usize = 0;
+const REQ_EVENT: usize = 4;
+const RSP_PROD: usize = 8;
+const RSP_EVENT: usize = 12;
+const SLOTS: usize = 64;
+
+/// More requests published than the ring has slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Overflow(pub(crate) u32);
+
+#[derive(Debug)]
+pub(crate) struct BackRing<P> {
+    page: P,
+    entries: u32,
+    slot_size: usize,
+    pub(crate) req_cons: u32,
+    pub(crate) rsp_prod_pvt: u32,
+    /// The value of `req_event` that the frontend saw last.
+    armed: u32,
+    /// `armed` was passed and its notification has come.
+    credited: bool,
+    /// An earlier `armed` was passed and its notification has not come yet.
+    carried: bool,
+    /// Since when `armed` is passed without a notification, nanoseconds.
+    overdue_since: Option<u64>,
+}
+
+impl<P: SharedPage> BackRing<P> {
+    /// Attaches where the ring stands: consumed and answered up to its `rsp_prod`.
+    pub(crate) fn attach(page: P, entries: u32, slot_size: usize) -> Result<Self, P> {
+        let rsp_prod = page.read_u32(RSP_PROD);
+        let req_prod = page.read_u32(REQ_PROD);
+        if req_prod.wrapping_sub(rsp_prod) > entries {
+            return Err(page);
+        }
+        let armed = page.read_u32(REQ_EVENT);
+        Ok(Self {
+            page,
+            entries,
+            slot_size,
+            req_cons: rsp_prod,
+            rsp_prod_pvt: rsp_prod,
+            armed,
+            credited: false,
+            carried: false,
+            overdue_since: None,
+        })
+    }
+
+    pub(crate) fn into_page(self) -> P {
+        self.page
+    }
+
+    fn slot(&self, index: u32) -> usize {
+        SLOTS + (index & (self.entries - 1)) as usize * self.slot_size
+    }
+
+    /// Requests published and not consumed.
+    pub(crate) fn published(&self) -> Result<u32, Overflow> {
+        let ahead = self.page.read_u32(REQ_PROD).wrapping_sub(self.req_cons);
+        if ahead > self.entries {
+            return Err(Overflow(ahead));
+        }
+        Ok(ahead)
+    }
+
+    /// Requests that may be consumed: published, and with room for their responses.
+    pub(crate) fn unconsumed(&self) -> Result<u32, Overflow> {
+        let room = self
+            .entries
+            .saturating_sub(self.req_cons.wrapping_sub(self.rsp_prod_pvt));
+        Ok(self.published()?.min(room))
+    }
+
+    /// A private copy of the words of slot `index`.
+    pub(crate) fn words<const N: usize>(&self, index: u32) -> [u32; N] {
+        let at = self.slot(index);
+        core::array::from_fn(|i| self.page.read_u32(at + 4 * i))
+    }
+
+    /// Writes the first `N` words of slot `index`.
+    pub(crate) fn put_words<const N: usize>(&self, index: u32, words: [u32; N]) {
+        let at = self.slot(index);
+        for (i, word) in words.into_iter().enumerate() {
+            self.page.write_u32(at + 4 * i, word);
+        }
+    }
+
+    /// `RING_PUSH_RESPONSES_AND_CHECK_NOTIFY`.
+    #[must_use]
+    pub(crate) fn push(&self) -> bool {
+        let new = self.rsp_prod_pvt;
+        let old = self.page.read_u32(RSP_PROD);
+        self.page.write_u32(RSP_PROD, new);
+        let rsp_event = self.page.read_u32(RSP_EVENT);
+        new.wrapping_sub(rsp_event) < new.wrapping_sub(old)
+    }
+
+    /// Writes any `rsp_prod`: for hostile modes.
+    pub(crate) fn force_rsp_prod(&self, value: u32) {
+        self.page.write_u32(RSP_PROD, value);
+    }
+
+    fn passed(&self) -> bool {
+        (self.page.read_u32(REQ_PROD).wrapping_sub(self.armed) as i32) >= 0
+    }
+
+    /// Asks for a notification when `req_prod` passes `event`.
+    fn arm(&mut self, event: u32) {
+        if event != self.armed {
+            self.carried |= self.passed() && !self.credited;
+            self.credited = false;
+            self.armed = event;
+            self.page.write_u32(REQ_EVENT, event);
+        }
+    }
+
+    /// `RING_FINAL_CHECK_FOR_REQUESTS`: whether there is more; if not, the next request notifies.
+    pub(crate) fn final_check(&mut self) -> bool {
+        if self.has_requests() {
+            return true;
+        }
+        self.arm(self.req_cons.wrapping_add(1));
+        self.has_requests()
+    }
+
+    fn has_requests(&self) -> bool {
+        !matches!(self.unconsumed(), Ok(0))
+    }
+
+    /// The RX side's question: are `needed` requests there? If not, the next one notifies.
+    pub(crate) fn has_or_arm(&mut self, needed: u32) -> Result<bool, Overflow> {
+        loop {
+            let published = self.published()?;
+            if published >= needed {
+                return Ok(true);
+            }
+            let req_prod = self.req_cons.wrapping_add(published);
+            self.arm(req_prod.wrapping_add(1));
+            if self.page.read_u32(REQ_PROD) == req_prod {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// An event came: did this ring's frontend have a reason to send it?
+    pub(crate) fn credit_event(&mut self) -> bool {
+        self.overdue_since = None;
+        if self.carried {
+            self.carried = false;
+            return true;
+        }
+        if self.passed() && !self.credited {
+            self.credited = true;
+            return true;
+        }
+        false
+    }
+
+    /// Whether `armed` was passed at least `patience_ns` ago and no event came. Says so once.
+    pub(crate) fn notification_overdue(&mut self, now_ns: u64, patience_ns: u64) -> bool {
+        if self.credited || !self.passed() {
+            self.overdue_since = None;
+            return false;
+        }
+        let since = *self.overdue_since.get_or_insert(now_ns);
+        if now_ns.saturating_sub(since) < patience_ns {
+            return false;
+        }
+        self.credited = true;
+        true
+    }
+}
