@@ -53,6 +53,7 @@ pub(crate) enum Handler {
 
 const HANDLERS: usize = 18;
 const FIRST: usize = core::mem::offset_of!(Characteristics, SetOptionsHandler);
+const _: () = assert!(Handler::SynchronousOidRequest as usize + 1 == HANDLERS);
 const _: () = assert!(FIRST + HANDLERS * 8 == size_of::<Characteristics>());
 const _: () = assert!(core::mem::offset_of!(Characteristics, ShutdownHandlerEx) == FIRST + 13 * 8);
 

@@ -46,7 +46,7 @@ enum Phase {
     #[default]
     Idle,
     Called(Signal),
-    Completed(Signal, NDIS_STATUS),
+    Completed(NDIS_STATUS),
 }
 
 impl Completion {
@@ -60,7 +60,7 @@ impl Completion {
     fn complete(&self, status: NDIS_STATUS, what: &str) {
         let phase = *self.0.lock();
         if let Phase::Called(signal) = phase {
-            *self.0.lock() = Phase::Completed(signal, status);
+            *self.0.lock() = Phase::Completed(status);
             signal.set();
         } else {
             rules::violate(&STATE_COMPLETE, format!("{what}: nothing is pending ({phase:?})"));
@@ -73,7 +73,7 @@ impl Completion {
         if status == sys::NDIS_STATUS_PENDING && !signal.wait(Some(LIMIT)) {
             rules::die(&STATE_TIME, format!("{what} is still pending after {} s", LIMIT / SECOND));
         }
-        if let Phase::Completed(_, completed) = *self.0.lock() {
+        if let Phase::Completed(completed) = *self.0.lock() {
             if status == sys::NDIS_STATUS_PENDING {
                 result = completed;
             } else {

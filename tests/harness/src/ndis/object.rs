@@ -19,7 +19,6 @@ pub(crate) enum Kind {
     Timer,
     WorkItem,
     Configuration,
-    Dma,
 }
 
 /// One allocated object.

@@ -10,7 +10,7 @@ use ndis_sys::{
 use spin::Mutex;
 
 use super::adapter::{self, Adapter};
-use super::contract::{OID_DOUBLE, OID_FOLLOWS, OID_TIME};
+use super::contract::{HEADER, OID_DOUBLE, OID_FOLLOWS, OID_TIME};
 use super::driver::Handler;
 use super::nt::{self, Signal};
 use super::oid_rules::{self, Outcome};
@@ -321,6 +321,10 @@ fn exclusive(adapter: &Arc<Adapter>, request: &OidRequest) -> OidResult {
         rules::violate(rule, what);
     }
     built.free();
+    if result.is_success() && request.kind == OidKind::Query && request.oid == sys::OID_GEN_STATISTICS {
+        let fault = oid_rules::statistics_fault(&result.data, adapter.driver.minor);
+        fault.into_iter().for_each(|what| rules::violate(&HEADER, what));
+    }
     if result.is_success() && request.kind == OidKind::Set {
         accepted(adapter, request, configurations);
     }

@@ -3,6 +3,7 @@
 use ndis_sys as sys;
 
 use super::contract::{OID_BUFFER, OID_COUNTS, OID_REVISION, OID_STATUS};
+use super::header::{self, Header};
 use super::oid::OidKind;
 use crate::rules::Rule;
 
@@ -136,9 +137,25 @@ fn check_query(done: &Outcome, add: &mut impl FnMut(&'static Rule, &str)) {
     }
 }
 
+/// What is wrong with an answer to `OID_GEN_STATISTICS`, if anything is.
+pub(crate) fn statistics_fault(data: &[u8], minor: u8) -> Option<String> {
+    let Some(head) = data.first_chunk::<8>() else {
+        return Some(format!("OID_GEN_STATISTICS answered with {} bytes", data.len()));
+    };
+    let size = u16::from_le_bytes([head[2], head[3]]);
+    let header = Header { kind: head[0], revision: head[1], size };
+    if let Err(fault) = header::STATISTICS.check(header, minor) {
+        return Some(format!("OID_GEN_STATISTICS: the header is {header:?} ({fault:?})"));
+    }
+    let flags = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+    // NDIS_STATISTICS_FLAGS_VALID_*: all 18 counters.
+    let all = 0x003F_87FF;
+    (flags & all != all).then(|| format!("OID_GEN_STATISTICS: counters {flags:#x} are valid, {all:#x} must be"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, faults};
+    use super::{Outcome, faults, statistics_fault};
     use crate::ndis::oid::OidKind;
     use ndis_sys as sys;
 
@@ -202,5 +219,18 @@ mod tests {
         assert_eq!(ids(&Outcome { request_changed: true, ..query() }), ["ndis-oid-buffer"]);
         assert_eq!(ids(&Outcome { revisioned: true, ..set() }), ["ndis-oid-revision"]);
         assert_eq!(ids(&Outcome { revisioned: true, revision: 1, ..set() }), NONE);
+    }
+
+    #[test]
+    fn statistics_need_their_header_and_every_counter() {
+        let mut data = vec![0; 152];
+        data[..8].copy_from_slice(&[0x80, 1, 152, 0, 0xFF, 0x87, 0x3F, 0]);
+        assert_eq!(statistics_fault(&data, 82), None);
+        assert!(statistics_fault(&data[..4], 82).is_some());
+        data[4] = 0xFE;
+        assert!(statistics_fault(&data, 82).is_some());
+        data[4] = 0xFF;
+        data[2] = 100;
+        assert!(statistics_fault(&data, 82).is_some());
     }
 }
