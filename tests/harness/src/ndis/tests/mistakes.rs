@@ -188,7 +188,8 @@ impl Bench {
             protocol.query(sys::OID_GEN_XMIT_OK, room)?;
         }
         protocol.oid(OidRequest::set(sys::OID_TCP_OFFLOAD_PARAMETERS, vec![0; 34]))?;
-        self.harness.advance_time(40 * SECOND)?;
+        let seconds = if self.fake.does(Mistake::PausedBusy) { 1 } else { 40 };
+        self.harness.advance_time(seconds * SECOND)?;
         if self.fake.does(Mistake::FilterZero) {
             protocol.set_filter(0)?;
             self.will()?;
