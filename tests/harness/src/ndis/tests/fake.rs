@@ -1,5 +1,8 @@
 //! A miniport that loops frames back, and can be told to make a mistake.
-#![allow(unsafe_code, reason = "plays a driver: raw pointers from NDIS, structures of plain data")]
+#![allow(
+    unsafe_code,
+    reason = "plays a driver: raw pointers from NDIS, structures of plain data"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,8 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use ndis_sys::{
     self as sys, NDIS_CONFIGURATION_OBJECT, NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES as General,
     NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES as Registration,
-    NDIS_MINIPORT_DRIVER_CHARACTERISTICS as Characteristics, NDIS_OBJECT_HEADER, NDIS_PM_CAPABILITIES,
-    NET_BUFFER as Buffer, NET_BUFFER_LIST as List, NET_BUFFER_LIST_POOL_PARAMETERS,
+    NDIS_MINIPORT_DRIVER_CHARACTERISTICS as Characteristics, NDIS_OBJECT_HEADER,
+    NDIS_PM_CAPABILITIES, NET_BUFFER as Buffer, NET_BUFFER_LIST as List,
+    NET_BUFFER_LIST_POOL_PARAMETERS,
 };
 use spin::Mutex;
 use wdk_sys::{DRIVER_OBJECT, UNICODE_STRING};
@@ -36,7 +40,10 @@ pub(super) fn ndis(name: &'static str, arguments: &[usize]) -> usize {
     for (to, from) in all.iter_mut().zip(arguments) {
         *to = *from;
     }
-    call_win64(crate::export::resolve("ndis.sys", name).expect("exported"), all)
+    call_win64(
+        crate::export::resolve("ndis.sys", name).expect("exported"),
+        all,
+    )
 }
 
 fn status(value: usize) -> i32 {
@@ -48,7 +55,11 @@ pub(super) fn structure<T: Copy>(kind: u8, revision: u8, size: usize) -> T {
     // SAFETY: used for C structures of integers, pointers and optional functions only.
     let mut value: T = unsafe { core::mem::zeroed() };
     let size = u16::try_from(size).expect("small");
-    let header = NDIS_OBJECT_HEADER { Type: kind, Revision: revision, Size: size };
+    let header = NDIS_OBJECT_HEADER {
+        Type: kind,
+        Revision: revision,
+        Size: size,
+    };
     // SAFETY: every such structure begins with the header.
     unsafe { (&raw mut value).cast::<NDIS_OBJECT_HEADER>().write(header) };
     value
@@ -140,13 +151,19 @@ impl Fake {
             nothing as *const () as usize,
         ];
         let kernel = kernel();
-        let page = kernel.space.allocate(1, Frames::Contiguous, Access::ReadExecute, 0xCC).expect("memory");
+        let page = kernel
+            .space
+            .allocate(1, Frames::Contiguous, Access::ReadExecute, 0xCC)
+            .expect("memory");
         for (index, target) in targets.into_iter().enumerate() {
             // mov rax, target / jmp rax
             let mut code = vec![0x48, 0xB8];
             code.extend_from_slice(&target.to_le_bytes());
             code.extend_from_slice(&[0xFF, 0xE0]);
-            kernel.space.write(page + index * 16, &code).expect("mapped");
+            kernel
+                .space
+                .write(page + index * 16, &code)
+                .expect("mapped");
         }
         let image = Arc::new(Image {
             name: "fake.sys".into(),
@@ -173,11 +190,22 @@ impl Fake {
 extern "win64" fn nothing(_a: usize, _b: usize) {}
 
 extern "win64" fn driver_entry(object: *mut DRIVER_OBJECT, path: *mut UNICODE_STRING) -> i32 {
-    let context = DRIVERS.lock().get(&(object as usize)).copied().expect("loaded");
+    let context = DRIVERS
+        .lock()
+        .get(&(object as usize))
+        .copied()
+        .expect("loaded");
     let fake = of(context);
-    let (revision, size) = if fake.does(Mistake::OldCharacteristics) { (2, 152) } else { (3, 160) };
-    let mut c: Characteristics =
-        structure(sys::NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS, revision, size);
+    let (revision, size) = if fake.does(Mistake::OldCharacteristics) {
+        (2, 152)
+    } else {
+        (3, 160)
+    };
+    let mut c: Characteristics = structure(
+        sys::NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS,
+        revision,
+        size,
+    );
     c.MajorNdisVersion = 6;
     c.MinorNdisVersion = fake.minor;
     c.Flags = sys::NDIS_WDM_DRIVER;
@@ -195,16 +223,31 @@ extern "win64" fn driver_entry(object: *mut DRIVER_OBJECT, path: *mut UNICODE_ST
         put(14, fake.code(12));
     }
     let mut handle = 0_usize;
-    let arguments =
-        [object as usize, path as usize, context, &raw mut c as usize, &raw mut handle as usize];
+    let arguments = [
+        object as usize,
+        path as usize,
+        context,
+        &raw mut c as usize,
+        &raw mut handle as usize,
+    ];
     let result = status(ndis("NdisMRegisterMiniportDriver", &arguments));
     fake.lock_handle(handle);
     if fake.does(Mistake::DispatchReplaced) {
-        field!(object, DRIVER_OBJECT, MajorFunction).cast::<usize>().index(3).store(fake.code(9));
+        field!(object, DRIVER_OBJECT, MajorFunction)
+            .cast::<usize>()
+            .index(3)
+            .store(fake.code(9));
     }
     if fake.does(Mistake::OptionsOutside) {
-        let mut header = NDIS_OBJECT_HEADER { Type: 0x92, Revision: 1, Size: 44 };
-        ndis("NdisSetOptionalHandlers", &[handle, &raw mut header as usize]);
+        let mut header = NDIS_OBJECT_HEADER {
+            Type: 0x92,
+            Revision: 1,
+            Size: 44,
+        };
+        ndis(
+            "NdisSetOptionalHandlers",
+            &[handle, &raw mut header as usize],
+        );
     }
     result
 }
@@ -225,24 +268,41 @@ extern "win64" fn unload(object: usize) {
 }
 
 fn set_registration(fake: &'static Fake, adapter: usize) -> i32 {
-    let mut r: Registration =
-        structure(sys::NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES, 2, 28);
+    let mut r: Registration = structure(
+        sys::NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES,
+        2,
+        28,
+    );
     r.MiniportAdapterContext = fake.address() as *mut _;
     r.AttributeFlags = sys::NDIS_MINIPORT_ATTRIBUTES_NDIS_WDM
         | sys::NDIS_MINIPORT_ATTRIBUTES_SURPRISE_REMOVE_OK
         | sys::NDIS_MINIPORT_ATTRIBUTES_NO_HALT_ON_SUSPEND;
-    status(ndis("NdisMSetMiniportAttributes", &[adapter, &raw mut r as usize]))
+    status(ndis(
+        "NdisMSetMiniportAttributes",
+        &[adapter, &raw mut r as usize],
+    ))
 }
 
 fn set_general(fake: &'static Fake, adapter: usize) -> i32 {
     let sound = crate::ndis::attribute_rules::sound();
     let mut power: NDIS_PM_CAPABILITIES = structure(sys::NDIS_OBJECT_TYPE_DEFAULT, 2, 60);
-    let mut oids = [sys::OID_GEN_CURRENT_PACKET_FILTER, sys::OID_GEN_VENDOR_ID, sys::OID_GEN_XMIT_OK];
-    let mut g: General =
-        structure(sys::NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES, 2, 224);
+    let mut oids = [
+        sys::OID_GEN_CURRENT_PACKET_FILTER,
+        sys::OID_GEN_VENDOR_ID,
+        sys::OID_GEN_XMIT_OK,
+    ];
+    let mut g: General = structure(
+        sys::NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES,
+        2,
+        224,
+    );
     g.MediaType = sound.media;
     g.PhysicalMediumType = sound.physical_medium;
-    g.MtuSize = if fake.does(Mistake::MtuZero) { 0 } else { sound.mtu };
+    g.MtuSize = if fake.does(Mistake::MtuZero) {
+        0
+    } else {
+        sound.mtu
+    };
     [g.MaxXmitLinkSpeed, g.MaxRcvLinkSpeed] = sound.max_speeds;
     [g.XmitLinkSpeed, g.RcvLinkSpeed] = sound.max_speeds;
     g.MediaConnectState = sys::MediaConnectStateConnected;
@@ -259,25 +319,40 @@ fn set_general(fake: &'static Fake, adapter: usize) -> i32 {
     g.SupportedOidList = oids.as_mut_ptr();
     g.SupportedOidListLength = 12;
     g.PowerManagementCapabilitiesEx = &raw mut power;
-    status(ndis("NdisMSetMiniportAttributes", &[adapter, &raw mut g as usize]))
+    status(ndis(
+        "NdisMSetMiniportAttributes",
+        &[adapter, &raw mut g as usize],
+    ))
 }
 
 fn read_configuration(fake: &Fake, adapter: usize) {
     let mut object: NDIS_CONFIGURATION_OBJECT = structure(0xA9, 1, 20);
     object.NdisHandle = adapter as *mut _;
     let mut handle = 0_usize;
-    ndis("NdisOpenConfigurationEx", &[&raw mut object as usize, &raw mut handle as usize]);
+    ndis(
+        "NdisOpenConfigurationEx",
+        &[&raw mut object as usize, &raw mut handle as usize],
+    );
     let mut name: Vec<u16> = Vec::new();
     name.extend("*JumboPacket".encode_utf16());
     let text = kernel().pool.allocate_own(64);
     let bytes: Vec<u8> = name.iter().flat_map(|unit| unit.to_le_bytes()).collect();
     crate::mem::guest::write_bytes(text, &bytes);
     let len = u16::try_from(bytes.len()).expect("short");
-    let mut keyword = UNICODE_STRING { Length: len, MaximumLength: len, Buffer: text as *mut u16 };
+    let mut keyword = UNICODE_STRING {
+        Length: len,
+        MaximumLength: len,
+        Buffer: text as *mut u16,
+    };
     let (mut result, mut value) = (0_i32, 0_usize);
     let kind = usize::try_from(sys::NdisParameterInteger).expect("small");
-    let arguments =
-        [&raw mut result as usize, &raw mut value as usize, handle, &raw mut keyword as usize, kind];
+    let arguments = [
+        &raw mut result as usize,
+        &raw mut value as usize,
+        handle,
+        &raw mut keyword as usize,
+        kind,
+    ];
     ndis("NdisReadConfiguration", &arguments);
     if result == 0 {
         let number = crate::Guest::<u32>::new(value + 8).load();
@@ -302,7 +377,10 @@ extern "win64" fn initialize(adapter: usize, driver: usize, _parameters: usize) 
     read_configuration(fake, adapter);
     make_lists(fake, adapter);
     super::script::make_timer(fake);
-    fake.item.store(ndis("NdisAllocateIoWorkItem", &[adapter]), Ordering::Release);
+    fake.item.store(
+        ndis("NdisAllocateIoWorkItem", &[adapter]),
+        Ordering::Release,
+    );
     super::script::after_initialize(fake);
     0
 }
@@ -311,13 +389,24 @@ fn make_lists(fake: &Fake, adapter: usize) {
     let mut parameters: NET_BUFFER_LIST_POOL_PARAMETERS = structure(0x80, 1, 16);
     parameters.fAllocateNetBuffer = 1;
     parameters.PoolTag = TAG;
-    let pool = ndis("NdisAllocateNetBufferListPool", &[adapter, &raw mut parameters as usize]);
+    let pool = ndis(
+        "NdisAllocateNetBufferListPool",
+        &[adapter, &raw mut parameters as usize],
+    );
     fake.pool.store(pool, Ordering::Release);
     for _ in 0..LISTS {
-        let data = ndis("NdisAllocateMemoryWithTagPriority", &[adapter, ROOM, TAG as usize, 0]);
+        let data = ndis(
+            "NdisAllocateMemoryWithTagPriority",
+            &[adapter, ROOM, TAG as usize, 0],
+        );
         let mdl = ndis("NdisAllocateMdl", &[adapter, data, ROOM]);
-        let list = ndis("NdisAllocateNetBufferAndNetBufferList", &[pool, 0, 0, mdl, 0, 0]);
-        field!(list as *mut List, List, SourceHandle).cast::<usize>().store(adapter);
+        let list = ndis(
+            "NdisAllocateNetBufferAndNetBufferList",
+            &[pool, 0, 0, mdl, 0, 0],
+        );
+        field!(list as *mut List, List, SourceHandle)
+            .cast::<usize>()
+            .store(adapter);
         fake.blocks.lock().insert(list, (data, mdl));
         fake.free.lock().push(list);
     }
@@ -327,7 +416,10 @@ extern "win64" fn halt(context: usize, _action: i32) {
     let fake = of(context);
     let blocks = core::mem::take(&mut *fake.blocks.lock());
     if fake.does(Mistake::PoolFirst) {
-        ndis("NdisFreeNetBufferListPool", &[fake.pool.load(Ordering::Acquire)]);
+        ndis(
+            "NdisFreeNetBufferListPool",
+            &[fake.pool.load(Ordering::Acquire)],
+        );
     }
     for (index, (list, (data, mdl))) in blocks.into_iter().enumerate() {
         ndis("NdisFreeNetBufferList", &[list]);
@@ -338,7 +430,10 @@ extern "win64" fn halt(context: usize, _action: i32) {
     }
     fake.free.lock().clear();
     if !fake.does(Mistake::PoolFirst) {
-        ndis("NdisFreeNetBufferListPool", &[fake.pool.load(Ordering::Acquire)]);
+        ndis(
+            "NdisFreeNetBufferListPool",
+            &[fake.pool.load(Ordering::Acquire)],
+        );
     }
     super::script::free_timer(fake);
     ndis("NdisFreeIoWorkItem", &[fake.item.load(Ordering::Acquire)]);
@@ -386,7 +481,10 @@ pub(super) fn indicate(fake: &Fake, at: usize, count: usize, flags: u32) {
     if flags & sys::NDIS_RECEIVE_FLAGS_RESOURCES == 0 {
         fake.out.fetch_add(1, Ordering::AcqRel);
     }
-    ndis("NdisMIndicateReceiveNetBufferLists", &[fake.handle(), at, 0, count, flags as usize]);
+    ndis(
+        "NdisMIndicateReceiveNetBufferLists",
+        &[fake.handle(), at, 0, count, flags as usize],
+    );
     if flags & sys::NDIS_RECEIVE_FLAGS_RESOURCES != 0 {
         fake.free.lock().push(at);
     }
@@ -438,7 +536,11 @@ extern "win64" fn send(context: usize, first: usize, _port: u32, flags: u32) {
         if list::slot_of(at, 2).load() & (1 << 30) != 0 && !fake.does(Mistake::LsoKept) {
             list::slot_of(at, 2).store(1 << 30);
         }
-        let result = if running { sys::NDIS_STATUS_SUCCESS } else { sys::NDIS_STATUS_PAUSED };
+        let result = if running {
+            sys::NDIS_STATUS_SUCCESS
+        } else {
+            sys::NDIS_STATUS_PAUSED
+        };
         if !fake.does(Mistake::StatusUnset) {
             field!(raw, List, Status).store(result);
         }

@@ -125,7 +125,12 @@ pub(super) struct Bench {
 }
 
 pub(super) fn bench(mistake: Mistake, seed: u64) -> Result<Bench, Stop> {
-    let harness = Harness::builder().cpus(2).seed(seed).ram(256 << 20).build().expect("memory");
+    let harness = Harness::builder()
+        .cpus(2)
+        .seed(seed)
+        .ram(256 << 20)
+        .build()
+        .expect("memory");
     let fake = Fake::new(mistake, 85);
     let (driver, device, status) = harness.on_thread(move || {
         let driver = fake.load();
@@ -136,7 +141,13 @@ pub(super) fn bench(mistake: Mistake, seed: u64) -> Result<Bench, Stop> {
         }
         (driver, DeviceId(device), status)
     })?;
-    Ok(Bench { harness, fake, driver, device, status })
+    Ok(Bench {
+        harness,
+        fake,
+        driver,
+        device,
+        status,
+    })
 }
 
 pub(super) fn frame(len: usize) -> Frame {
@@ -162,7 +173,8 @@ impl Bench {
 
     pub(super) fn unload(&self) -> Result<(), Stop> {
         let driver = self.driver.clone();
-        self.harness.on_thread(move || crate::io::driver_object::unload(&driver))?;
+        self.harness
+            .on_thread(move || crate::io::driver_object::unload(&driver))?;
         Ok(())
     }
 
@@ -176,10 +188,19 @@ impl Bench {
             protocol.set_receive_policy(ReceivePolicy::Hold);
         }
         for round in 0..6 {
-            let mut large = SendList::one(Frame { layout: Layout::Whole, ..frame(900) });
+            let mut large = SendList::one(Frame {
+                layout: Layout::Whole,
+                ..frame(900)
+            });
             large = large.with_info(sys::TcpLargeSendNetBufferListInfo, (1 << 30) | 500);
-            let several = SendList { frames: vec![frame(60), frame(1514)], info: Vec::new() };
-            let options = SendOptions { dispatch: Some(round % 2 == 1), ..SendOptions::default() };
+            let several = SendList {
+                frames: vec![frame(60), frame(1514)],
+                info: Vec::new(),
+            };
+            let options = SendOptions {
+                dispatch: Some(round % 2 == 1),
+                ..SendOptions::default()
+            };
             protocol.send(vec![SendList::one(frame(100)), several, large], options)?;
             self.harness.run_until_idle()?;
         }
@@ -187,8 +208,15 @@ impl Bench {
             protocol.query(sys::OID_GEN_VENDOR_ID, room)?;
             protocol.query(sys::OID_GEN_XMIT_OK, room)?;
         }
-        protocol.oid(OidRequest::set(sys::OID_TCP_OFFLOAD_PARAMETERS, vec![0; 34]))?;
-        let seconds = if self.fake.does(Mistake::PausedBusy) { 1 } else { 40 };
+        protocol.oid(OidRequest::set(
+            sys::OID_TCP_OFFLOAD_PARAMETERS,
+            vec![0; 34],
+        ))?;
+        let seconds = if self.fake.does(Mistake::PausedBusy) {
+            1
+        } else {
+            40
+        };
         self.harness.advance_time(seconds * SECOND)?;
         if self.fake.does(Mistake::FilterZero) {
             protocol.set_filter(0)?;
@@ -224,12 +252,19 @@ impl Bench {
 fn each_mistake_is_caught_by_its_rule() {
     for (index, (mistake, rule)) in CASES.iter().enumerate() {
         let bench = bench(*mistake, index as u64 + 1);
-        let Ok(bench) = bench else { panic!("{mistake:?}: DriverEntry did not return") };
+        let Ok(bench) = bench else {
+            panic!("{mistake:?}: DriverEntry did not return")
+        };
         let ended = bench.live();
         let found = bench.harness.take_violations();
         let list: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert!(!found.is_empty(), "{mistake:?} is not caught ({ended:?})");
-        assert_eq!(found[0].rule.id, rule.id, "{mistake:?}:\n{}", list.join("\n"));
+        assert_eq!(
+            found[0].rule.id,
+            rule.id,
+            "{mistake:?}:\n{}",
+            list.join("\n")
+        );
     }
 }
 
@@ -238,7 +273,8 @@ fn every_rule_is_proven_by_a_mistake() {
     // A late send is told after the hang that precedes it; the others are first.
     let after_another = [contract::SEND_TIME.id];
     for rule in contract::ALL {
-        let proven = CASES.iter().any(|(_, by)| by.id == rule.id) || after_another.contains(&rule.id);
+        let proven =
+            CASES.iter().any(|(_, by)| by.id == rule.id) || after_another.contains(&rule.id);
         assert!(proven, "{} is broken by no mistake here", rule.id);
     }
 }
@@ -247,8 +283,16 @@ fn every_rule_is_proven_by_a_mistake() {
 fn a_send_that_never_ends_is_told_as_hang_and_as_late() {
     let bench = bench(Mistake::SendNever, 3).expect("loads");
     let _ = bench.live();
-    let ids: Vec<&str> = bench.harness.take_violations().iter().map(|found| found.rule.id).collect();
-    assert!(ids.contains(&"ndis-send-hang") && ids.contains(&"ndis-send-time"), "{ids:?}");
+    let ids: Vec<&str> = bench
+        .harness
+        .take_violations()
+        .iter()
+        .map(|found| found.rule.id)
+        .collect();
+    assert!(
+        ids.contains(&"ndis-send-hang") && ids.contains(&"ndis-send-time"),
+        "{ids:?}"
+    );
 }
 
 #[test]

@@ -35,13 +35,19 @@ fn frames_of_any_layout_arrive_as_they_were_sent() {
             one.layout = Layout::Pieces(vec![14, 0, 1, 0, 3]);
         }
         sent.push(one.bytes.clone());
-        let ids = protocol.send(vec![SendList::one(one)], SendOptions::default()).expect("sends");
+        let ids = protocol
+            .send(vec![SendList::one(one)], SendOptions::default())
+            .expect("sends");
         bench.harness.run_until_idle().expect("runs");
         let done = protocol.take_sent();
         assert_eq!(done.iter().map(|sent| sent.id).collect::<Vec<_>>(), ids);
         assert!(done.iter().all(|sent| sent.is_success() && !sent.by_ndis));
     }
-    let received: Vec<Vec<u8>> = protocol.take_received().into_iter().map(|frame| frame.bytes).collect();
+    let received: Vec<Vec<u8>> = protocol
+        .take_received()
+        .into_iter()
+        .map(|frame| frame.bytes)
+        .collect();
     assert_eq!(received, sent);
     let counters = protocol.counters();
     assert_eq!((counters.sent_frames, counters.received_frames), (60, 60));
@@ -54,14 +60,22 @@ fn held_lists_keep_a_pause_pending_until_they_are_returned() {
     let protocol = protocol(&bench);
     protocol.set_receive_policy(ReceivePolicy::Hold);
     while protocol.receives_outstanding() < 3 {
-        protocol.send(vec![SendList::one(frame(64))], SendOptions::default()).expect("sends");
+        protocol
+            .send(vec![SendList::one(frame(64))], SendOptions::default())
+            .expect("sends");
     }
-    assert_eq!(protocol.peek_received().map(|frame| frame.bytes.len()), Some(64));
+    assert_eq!(
+        protocol.peek_received().map(|frame| frame.bytes.len()),
+        Some(64)
+    );
     protocol.return_received(1).expect("returns");
     assert_eq!(protocol.receives_outstanding(), 2);
     // The pause gives back the other two by itself.
     protocol.pause().expect("pauses");
-    assert_eq!((protocol.state(), protocol.receives_outstanding()), (State::Paused, 0));
+    assert_eq!(
+        (protocol.state(), protocol.receives_outstanding()),
+        (State::Paused, 0)
+    );
     bench.harness.assert_clean();
 }
 
@@ -70,9 +84,15 @@ fn sends_to_a_paused_adapter_are_refused_by_ndis_itself() {
     let bench = started(6);
     let protocol = protocol(&bench);
     protocol.pause().expect("pauses");
-    protocol.send(vec![SendList::one(frame(64))], SendOptions::default()).expect("refused");
+    protocol
+        .send(vec![SendList::one(frame(64))], SendOptions::default())
+        .expect("refused");
     let done = protocol.take_sent();
-    assert!(done.iter().all(|sent| sent.by_ndis && sent.status == sys::NDIS_STATUS_PAUSED) && done.len() == 1);
+    assert!(
+        done.iter()
+            .all(|sent| sent.by_ndis && sent.status == sys::NDIS_STATUS_PAUSED)
+            && done.len() == 1
+    );
     assert_eq!(protocol.restart(), Ok(true));
     bench.harness.assert_clean();
 }
@@ -83,7 +103,10 @@ fn a_pending_request_can_be_cancelled() {
     for seed in 0..12 {
         let bench = started(seed);
         let protocol = protocol(&bench);
-        let request = OidRequest { cancel_after: Some(50), ..OidRequest::query(sys::OID_GEN_VENDOR_ID, 4) };
+        let request = OidRequest {
+            cancel_after: Some(50),
+            ..OidRequest::query(sys::OID_GEN_VENDOR_ID, 4)
+        };
         let result = protocol.oid(request).expect("ends");
         if result.status == sys::NDIS_STATUS_REQUEST_ABORTED {
             cancelled += 1;
@@ -102,7 +125,10 @@ fn keywords_reach_the_driver_and_reads_are_recorded() {
     assert_eq!(bench.start(), Ok(0));
     assert_eq!(*bench.fake.notes.lock(), ["*JumboPacket 9014"]);
     let reads = protocol(&bench).keyword_reads();
-    assert!(reads.len() == 1 && reads[0].keyword == "*JumboPacket" && reads[0].found, "{reads:?}");
+    assert!(
+        reads.len() == 1 && reads[0].keyword == "*JumboPacket" && reads[0].found,
+        "{reads:?}"
+    );
     bench.harness.assert_clean();
 }
 
@@ -120,7 +146,9 @@ fn a_newer_version_than_the_systems_is_refused() {
     let bench = bench(Mistake::Nothing, 1).expect("loads");
     bench.harness.set_ndis_version(84);
     let newer = super::fake::Fake::new(Mistake::Nothing, 85);
-    let status = bench.harness.on_thread(move || crate::io::driver_object::enter(&newer.load()));
+    let status = bench
+        .harness
+        .on_thread(move || crate::io::driver_object::enter(&newer.load()));
     assert_eq!(status, Ok(sys::NDIS_STATUS_BAD_VERSION));
     bench.harness.assert_clean();
 }
@@ -131,7 +159,9 @@ fn the_same_seed_gives_the_same_run() {
         let bench = started(seed);
         let protocol = protocol(&bench);
         for _ in 0..8 {
-            let lists = (0..3).map(|index| SendList::one(frame(60 + index * 100))).collect();
+            let lists = (0..3)
+                .map(|index| SendList::one(frame(60 + index * 100)))
+                .collect();
             protocol.send(lists, SendOptions::default()).expect("sends");
         }
         bench.harness.advance_time(SECOND).expect("runs");
@@ -145,7 +175,9 @@ fn the_same_seed_gives_the_same_run() {
 fn surprise_removal_halts_the_adapter_and_frees_everything() {
     let bench = started(8);
     let device = bench.device.object();
-    protocol(&bench).send(vec![SendList::one(frame(80))], SendOptions::default()).expect("sends");
+    protocol(&bench)
+        .send(vec![SendList::one(frame(80))], SendOptions::default())
+        .expect("sends");
     bench
         .harness
         .on_thread(move || {
@@ -164,11 +196,26 @@ fn frames_to_others_are_delivered_as_the_driver_says() {
     let protocol = protocol(&bench);
     let mut other = frame(90);
     other.bytes[..6].copy_from_slice(&[2, 9, 9, 9, 9, 9]);
-    protocol.send(vec![SendList::one(other), SendList::one(frame(91))], SendOptions::default()).expect("sends");
+    protocol
+        .send(
+            vec![SendList::one(other), SendList::one(frame(91))],
+            SendOptions::default(),
+        )
+        .expect("sends");
     bench.harness.run_until_idle().expect("runs");
-    let mut lens: Vec<usize> = protocol.take_received().iter().map(|frame| frame.bytes.len()).collect();
+    let mut lens: Vec<usize> = protocol
+        .take_received()
+        .iter()
+        .map(|frame| frame.bytes.len())
+        .collect();
     lens.sort_unstable();
     assert_eq!(lens, [90, 91]);
-    assert_eq!(protocol.attributes().general.map(|general| general.current_address), Some(ADDRESS));
+    assert_eq!(
+        protocol
+            .attributes()
+            .general
+            .map(|general| general.current_address),
+        Some(ADDRESS)
+    );
     let _ = Frame::new(vec![0; 60]).whole();
 }
