@@ -7,8 +7,9 @@ use spin::Mutex;
 
 use super::attributes::Attributes;
 use super::configuration::Keywords;
-use super::contract::{HANDLE, LOCK_HELD, FLAG_IRQL, STATE};
+use super::contract::{FLAG_IRQL, HANDLE, LOCK_HELD, STATE};
 use super::driver::Miniport;
+use super::handle;
 use super::lifecycle::Completion;
 use super::oid::Requests;
 use super::protocol::Binding;
@@ -16,7 +17,6 @@ use super::receive::Receives;
 use super::send::Sends;
 use super::state::{Event, State};
 use super::status::Statuses;
-use super::handle;
 use crate::host::context::kernel;
 use crate::rules;
 
@@ -95,7 +95,8 @@ impl Adapter {
     pub(crate) fn advance(&self, event: Event) {
         let mut state = self.state.lock();
         let next = state.after(event);
-        let next = next.unwrap_or_else(|| panic!("{event:?} in state {:?}: NDIS never does that", *state));
+        let next =
+            next.unwrap_or_else(|| panic!("{event:?} in state {:?}: NDIS never does that", *state));
         *state = next;
     }
 
@@ -122,7 +123,10 @@ impl Adapter {
 /// The adapter of a handle from a driver. Anything else ends the run: NDIS would stop the system.
 pub(crate) fn of(handle: usize, what: &str) -> Arc<Adapter> {
     kernel().ndis.adapter(handle).unwrap_or_else(|| {
-        rules::die(&HANDLE, format!("{what}: {handle:#x} is no miniport adapter handle"));
+        rules::die(
+            &HANDLE,
+            format!("{what}: {handle:#x} is no miniport adapter handle"),
+        );
     })
 }
 
@@ -144,6 +148,9 @@ pub(crate) fn expect_no_lock(what: &str, dispatch_flag: bool) {
     }
     let irql = cpu.irql();
     if dispatch_flag && irql != 2 {
-        rules::violate(&FLAG_IRQL, format!("{what}: the flags say DISPATCH_LEVEL, the IRQL is {irql}"));
+        rules::violate(
+            &FLAG_IRQL,
+            format!("{what}: the flags say DISPATCH_LEVEL, the IRQL is {irql}"),
+        );
     }
 }

@@ -83,8 +83,11 @@ const ALL_STATISTICS: u32 = 0x0001_FFFF
     | sys::NDIS_STATISTICS_GEN_STATISTICS_SUPPORTED
     | sys::NDIS_STATISTICS_XMIT_DISCARDS_SUPPORTED;
 /// Access, direction and connection type of Ethernet.
-const TYPES: [i32; 3] =
-    [sys::NET_IF_ACCESS_BROADCAST, sys::NET_IF_DIRECTION_SENDRECEIVE, sys::NET_IF_CONNECTION_DEDICATED];
+const TYPES: [i32; 3] = [
+    sys::NET_IF_ACCESS_BROADCAST,
+    sys::NET_IF_DIRECTION_SENDRECEIVE,
+    sys::NET_IF_CONNECTION_DEDICATED,
+];
 /// `NDIS_RSS_CAPS_SUPPORTS_INDEPENDENT_ENTRY_MOVE` and below: every flag that is defined.
 const RSS_FLAGS: u32 = 0x7F00_3F00;
 
@@ -98,36 +101,81 @@ impl General {
                 faults.push(what);
             }
         };
-        want(self.media == sys::NdisMedium802_3, format!("MediaType is {}, not 802.3", self.media));
         want(
-            matches!(self.physical_medium, sys::NdisPhysicalMediumUnspecified | sys::NdisPhysicalMedium802_3),
+            self.media == sys::NdisMedium802_3,
+            format!("MediaType is {}, not 802.3", self.media),
+        );
+        want(
+            matches!(
+                self.physical_medium,
+                sys::NdisPhysicalMediumUnspecified | sys::NdisPhysicalMedium802_3
+            ),
             format!("PhysicalMediumType is {}, not 802.3", self.physical_medium),
         );
-        want((576..=65_521).contains(&self.mtu), format!("MtuSize is {}", self.mtu));
         want(
-            self.max_speeds.iter().all(|speed| *speed >= 100_000_000 && *speed != u64::MAX),
+            (576..=65_521).contains(&self.mtu),
+            format!("MtuSize is {}", self.mtu),
+        );
+        want(
+            self.max_speeds
+                .iter()
+                .all(|speed| *speed >= 100_000_000 && *speed != u64::MAX),
             format!("maximum link speeds are {:?} bit/s", self.max_speeds),
         );
-        let present = self.speeds.iter().zip(self.max_speeds).all(|(now, max)| *now <= max || *now == u64::MAX);
-        want(present, format!("link speeds are {:?} bit/s, above the maximum", self.speeds));
-        want((0..=2).contains(&self.connect_state), format!("MediaConnectState is {}", self.connect_state));
-        want(self.lookahead >= 14, format!("LookaheadSize is {}", self.lookahead));
+        let present = self
+            .speeds
+            .iter()
+            .zip(self.max_speeds)
+            .all(|(now, max)| *now <= max || *now == u64::MAX);
+        want(
+            present,
+            format!("link speeds are {:?} bit/s, above the maximum", self.speeds),
+        );
+        want(
+            (0..=2).contains(&self.connect_state),
+            format!("MediaConnectState is {}", self.connect_state),
+        );
+        want(
+            self.lookahead >= 14,
+            format!("LookaheadSize is {}", self.lookahead),
+        );
         self.option_faults(&mut want);
         want(
             self.multicast_size >= 32,
-            format!("MaxMulticastListSize is {}; certification asks for 32", self.multicast_size),
+            format!(
+                "MaxMulticastListSize is {}; certification asks for 32",
+                self.multicast_size
+            ),
         );
-        want(self.address_length == 6, format!("MacAddressLength is {}", self.address_length));
-        for (name, address) in [("Permanent", self.permanent_address), ("Current", self.current_address)] {
+        want(
+            self.address_length == 6,
+            format!("MacAddressLength is {}", self.address_length),
+        );
+        for (name, address) in [
+            ("Permanent", self.permanent_address),
+            ("Current", self.current_address),
+        ] {
             let usable = address[0] & 1 == 0 && address != [0; 6];
             want(usable, format!("{name}MacAddress is {address:02x?}"));
         }
-        want(self.types == TYPES, format!("access, direction and connection type are {:?}", self.types));
-        want(self.interface_type == 6, format!("IfType is {}, not 6", self.interface_type));
-        want(self.connector <= 1, format!("IfConnectorPresent is {}", self.connector));
+        want(
+            self.types == TYPES,
+            format!("access, direction and connection type are {:?}", self.types),
+        );
+        want(
+            self.interface_type == 6,
+            format!("IfType is {}, not 6", self.interface_type),
+        );
+        want(
+            self.connector <= 1,
+            format!("IfConnectorPresent is {}", self.connector),
+        );
         want(
             self.statistics & ALL_STATISTICS == ALL_STATISTICS,
-            format!("SupportedStatistics is {:#x}; all must be supported", self.statistics),
+            format!(
+                "SupportedStatistics is {:#x}; all must be supported",
+                self.statistics
+            ),
         );
         want(
             self.oids_length.is_multiple_of(4) && !self.oids.is_empty(),
@@ -136,7 +184,10 @@ impl General {
         let mut sorted = self.oids.clone();
         sorted.sort_unstable();
         sorted.dedup();
-        want(sorted.len() == self.oids.len(), "SupportedOidList names an OID twice".to_owned());
+        want(
+            sorted.len() == self.oids.len(),
+            "SupportedOidList names an OID twice".to_owned(),
+        );
         match self.power {
             None => faults.push("PowerManagementCapabilitiesEx is null".to_owned()),
             Some(power) => faults.extend(power.faults()),
@@ -148,22 +199,34 @@ impl General {
     fn option_faults(&self, want: &mut impl FnMut(bool, String)) {
         let options = self.mac_options;
         let must = sys::NDIS_MAC_OPTION_NO_LOOPBACK | sys::NDIS_MAC_OPTION_TRANSFERS_NOT_PEND;
-        want(options & must == must, format!("MacOptions {options:#x} lacks NO_LOOPBACK or TRANSFERS_NOT_PEND"));
+        want(
+            options & must == must,
+            format!("MacOptions {options:#x} lacks NO_LOOPBACK or TRANSFERS_NOT_PEND"),
+        );
         let vlan = options & sys::NDIS_MAC_OPTION_8021Q_VLAN != 0;
         let priority = options & sys::NDIS_MAC_OPTION_8021P_PRIORITY != 0;
-        want(priority || !vlan, format!("MacOptions {options:#x}: 8021Q_VLAN needs 8021P_PRIORITY"));
+        want(
+            priority || !vlan,
+            format!("MacOptions {options:#x}: 8021Q_VLAN needs 8021P_PRIORITY"),
+        );
         let legacy = sys::NDIS_MAC_OPTION_RECEIVE_SERIALIZED
             | sys::NDIS_MAC_OPTION_FULL_DUPLEX
             | sys::NDIS_MAC_OPTION_EOTX_INDICATION
             | sys::NDIS_MAC_OPTION_RECEIVE_AT_DPC;
-        want(options & legacy == 0, format!("MacOptions {options:#x} has legacy or reserved bits"));
+        want(
+            options & legacy == 0,
+            format!("MacOptions {options:#x} has legacy or reserved bits"),
+        );
         let basic = sys::NDIS_PACKET_TYPE_DIRECTED
             | sys::NDIS_PACKET_TYPE_MULTICAST
             | sys::NDIS_PACKET_TYPE_BROADCAST
             | sys::NDIS_PACKET_TYPE_PROMISCUOUS;
         want(
             self.filters & basic == basic,
-            format!("SupportedPacketFilters {:#x} lacks a mandatory filter", self.filters),
+            format!(
+                "SupportedPacketFilters {:#x} lacks a mandatory filter",
+                self.filters
+            ),
         );
     }
 }
@@ -174,10 +237,16 @@ impl Rss {
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.flags & 0xFF != 1 {
-            faults.push(format!("RSS hash functions {:#x}: Toeplitz, 1, is the only one", self.flags & 0xFF));
+            faults.push(format!(
+                "RSS hash functions {:#x}: Toeplitz, 1, is the only one",
+                self.flags & 0xFF
+            ));
         }
         if self.flags & !(RSS_FLAGS | 0xFF) != 0 {
-            faults.push(format!("RSS CapabilitiesFlags {:#x} has undefined bits", self.flags));
+            faults.push(format!(
+                "RSS CapabilitiesFlags {:#x} has undefined bits",
+                self.flags
+            ));
         }
         if self.flags & 0x3F00 == 0 {
             faults.push("RSS without a hash type".to_owned());
@@ -189,7 +258,10 @@ impl Rss {
             faults.push("RSS NumberOfReceiveQueues is 0".to_owned());
         }
         if !self.entries.is_power_of_two() || self.entries > 128 {
-            faults.push(format!("RSS NumberOfIndirectionTableEntries is {}", self.entries));
+            faults.push(format!(
+                "RSS NumberOfIndirectionTableEntries is {}",
+                self.entries
+            ));
         }
         faults
     }
@@ -237,7 +309,12 @@ pub(super) fn sound() -> General {
         statistics: u32::MAX,
         oids: vec![0x0001_0101, 0x0001_0106],
         oids_length: 8,
-        rss: Some(Rss { flags: 0x701, messages: 1, queues: 4, entries: 128 }),
+        rss: Some(Rss {
+            flags: 0x701,
+            messages: 1,
+            queues: 4,
+            entries: 128,
+        }),
         power: Some(Power::default()),
     }
 }
@@ -276,28 +353,56 @@ mod tests {
             ("SupportedStatistics", |g| g.statistics = 0),
             ("twice", |g| g.oids[1] = g.oids[0]),
             ("PowerManagementCapabilitiesEx", |g| g.power = None),
-            ("MinMagicPacketWakeUp", |g| g.power = Some(Power { wake: [4, 0, 0], ..Power::default() })),
+            ("MinMagicPacketWakeUp", |g| {
+                g.power = Some(Power {
+                    wake: [4, 0, 0],
+                    ..Power::default()
+                })
+            }),
         ];
         for (word, change) in cases {
             let mut general = sound();
             change(&mut general);
             let faults = general.faults();
-            assert!(faults.len() == 1 && faults[0].contains(word), "{word}: {faults:?}");
+            assert!(
+                faults.len() == 1 && faults[0].contains(word),
+                "{word}: {faults:?}"
+            );
         }
     }
 
     #[test]
     fn rss_capabilities_are_checked_one_by_one() {
-        let sound = Rss { flags: 0x701, messages: 1, queues: 2, entries: 64 };
+        let sound = Rss {
+            flags: 0x701,
+            messages: 1,
+            queues: 2,
+            entries: 64,
+        };
         assert!(sound.faults().is_empty());
         for bad in [
-            Rss { flags: 0x700, ..sound },
-            Rss { flags: 0x8000_0701, ..sound },
+            Rss {
+                flags: 0x700,
+                ..sound
+            },
+            Rss {
+                flags: 0x8000_0701,
+                ..sound
+            },
             Rss { flags: 1, ..sound },
-            Rss { messages: 0, ..sound },
+            Rss {
+                messages: 0,
+                ..sound
+            },
             Rss { queues: 0, ..sound },
-            Rss { entries: 96, ..sound },
-            Rss { entries: 256, ..sound },
+            Rss {
+                entries: 96,
+                ..sound
+            },
+            Rss {
+                entries: 256,
+                ..sound
+            },
         ] {
             assert_eq!(bad.faults().len(), 1, "{bad:?}");
         }

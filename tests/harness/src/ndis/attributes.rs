@@ -51,13 +51,23 @@ extern "win64" fn set(handle: usize, at: usize) -> NDIS_STATUS {
         return set_device_context(&adapter, at);
     }
     if adapter.state() != State::Initializing {
-        rules::violate(&ATTRIBUTE_ORDER, format!("attributes set in state {:?}", adapter.state()));
+        rules::violate(
+            &ATTRIBUTE_ORDER,
+            format!("attributes set in state {:?}", adapter.state()),
+        );
         return sys::NDIS_STATUS_INVALID_STATE;
     }
     let registered = adapter.attributes.lock().registered;
     if registered == (kind == header::REGISTRATION.kind) {
-        let what = if registered { "set twice" } else { "not set first" };
-        rules::violate(&ATTRIBUTE_ORDER, format!("registration attributes {what} (type {kind:#x})"));
+        let what = if registered {
+            "set twice"
+        } else {
+            "not set first"
+        };
+        rules::violate(
+            &ATTRIBUTE_ORDER,
+            format!("registration attributes {what} (type {kind:#x})"),
+        );
         return sys::NDIS_STATUS_FAILURE;
     }
     if fail {
@@ -87,30 +97,47 @@ extern "win64" fn set(handle: usize, at: usize) -> NDIS_STATUS {
 
 fn set_device_context(adapter: &Adapter, at: usize) -> NDIS_STATUS {
     if adapter.state() != State::Halted || adapter.driver.add_device.load(Ordering::Acquire) == 0 {
-        rules::violate(&ATTRIBUTE_ORDER, "a device context set outside MiniportAddDevice");
+        rules::violate(
+            &ATTRIBUTE_ORDER,
+            "a device context set outside MiniportAddDevice",
+        );
         return sys::NDIS_STATUS_INVALID_STATE;
     }
     if !header::ADD_DEVICE.accept(at, adapter.driver.minor) {
         return sys::NDIS_STATUS_BAD_VERSION;
     }
-    let context = field!(at as *mut AddDeviceAttributes, AddDeviceAttributes, MiniportAddDeviceContext);
-    adapter.device_context.store(context.cast::<usize>().load(), Ordering::Release);
+    let context = field!(
+        at as *mut AddDeviceAttributes,
+        AddDeviceAttributes,
+        MiniportAddDeviceContext
+    );
+    adapter
+        .device_context
+        .store(context.cast::<usize>().load(), Ordering::Release);
     sys::NDIS_STATUS_SUCCESS
 }
 
 fn set_registration(adapter: &Adapter, at: usize) -> NDIS_STATUS {
     let at = at as *mut RegistrationAttributes;
-    let context = field!(at, RegistrationAttributes, MiniportAdapterContext).cast::<usize>().load();
+    let context = field!(at, RegistrationAttributes, MiniportAdapterContext)
+        .cast::<usize>()
+        .load();
     let flags = field!(at, RegistrationAttributes, AttributeFlags).load();
     if context == 0 {
         rules::violate(&ATTRIBUTE_VALUE, "MiniportAdapterContext is null");
         return sys::NDIS_STATUS_INVALID_PARAMETER;
     }
     if flags & !KNOWN_FLAGS != 0 {
-        rules::violate(&ATTRIBUTE_VALUE, format!("AttributeFlags {flags:#x} has bits that mean nothing"));
+        rules::violate(
+            &ATTRIBUTE_VALUE,
+            format!("AttributeFlags {flags:#x} has bits that mean nothing"),
+        );
     }
     if flags & sys::NDIS_MINIPORT_ATTRIBUTES_NDIS_WDM == 0 {
-        rules::violate(&ATTRIBUTE_VALUE, format!("AttributeFlags {flags:#x} lacks NDIS_WDM"));
+        rules::violate(
+            &ATTRIBUTE_VALUE,
+            format!("AttributeFlags {flags:#x} lacks NDIS_WDM"),
+        );
     }
     let mut attributes = adapter.attributes.lock();
     attributes.context = context;
@@ -143,7 +170,9 @@ fn read_general(at: *mut GeneralAttributes, minor: u8) -> General {
     let oids = if list.is_null() {
         Vec::new()
     } else {
-        (0..length.min(4096) as usize / 4).map(|index| list.index(index).load()).collect()
+        (0..length.min(4096) as usize / 4)
+            .map(|index| list.index(index).load())
+            .collect()
     };
     General {
         media: raw.MediaType,
@@ -176,9 +205,19 @@ fn read_rss(at: *mut NDIS_RECEIVE_SCALE_CAPABILITIES, minor: u8) -> Option<Rss> 
     }
     Some(Rss {
         flags: field!(at, NDIS_RECEIVE_SCALE_CAPABILITIES, CapabilitiesFlags).load(),
-        messages: field!(at, NDIS_RECEIVE_SCALE_CAPABILITIES, NumberOfInterruptMessages).load(),
+        messages: field!(
+            at,
+            NDIS_RECEIVE_SCALE_CAPABILITIES,
+            NumberOfInterruptMessages
+        )
+        .load(),
         queues: field!(at, NDIS_RECEIVE_SCALE_CAPABILITIES, NumberOfReceiveQueues).load(),
-        entries: field!(at, NDIS_RECEIVE_SCALE_CAPABILITIES, NumberOfIndirectionTableEntries).load(),
+        entries: field!(
+            at,
+            NDIS_RECEIVE_SCALE_CAPABILITIES,
+            NumberOfIndirectionTableEntries
+        )
+        .load(),
     })
 }
 
@@ -191,7 +230,11 @@ fn read_power(at: *mut NDIS_PM_CAPABILITIES, minor: u8) -> Option<Power> {
         flags: raw.Flags,
         patterns: raw.SupportedWoLPacketPatterns,
         offloads: raw.SupportedProtocolOffloads,
-        wake: [raw.MinMagicPacketWakeUp, raw.MinPatternWakeUp, raw.MinLinkChangeWakeUp],
+        wake: [
+            raw.MinMagicPacketWakeUp,
+            raw.MinPatternWakeUp,
+            raw.MinLinkChangeWakeUp,
+        ],
     })
 }
 
@@ -208,24 +251,45 @@ pub(crate) fn read_offload(at: usize, minor: u8) -> Option<Vec<u8>> {
 
 fn set_offload(adapter: &Adapter, at: usize) -> NDIS_STATUS {
     if adapter.attributes.lock().general.is_none() {
-        rules::violate(&ATTRIBUTE_ORDER, "offload attributes before the general ones");
+        rules::violate(
+            &ATTRIBUTE_ORDER,
+            "offload attributes before the general ones",
+        );
     }
     let at = at as *mut OffloadAttributes;
     let in_force = field!(at, OffloadAttributes, DefaultOffloadConfiguration).load() as usize;
     let possible = field!(at, OffloadAttributes, HardwareOffloadCapabilities).load() as usize;
     let connection = [
-        field!(at, OffloadAttributes, DefaultTcpConnectionOffloadConfiguration).load() as usize,
-        field!(at, OffloadAttributes, TcpConnectionOffloadHardwareCapabilities).load() as usize,
+        field!(
+            at,
+            OffloadAttributes,
+            DefaultTcpConnectionOffloadConfiguration
+        )
+        .load() as usize,
+        field!(
+            at,
+            OffloadAttributes,
+            TcpConnectionOffloadHardwareCapabilities
+        )
+        .load() as usize,
     ];
     if connection != [0, 0] {
-        rules::violate(&ATTRIBUTE_VALUE, "connection offload is gone: its pointers must be null");
+        rules::violate(
+            &ATTRIBUTE_VALUE,
+            "connection offload is gone: its pointers must be null",
+        );
     }
     if in_force == 0 || possible == 0 {
-        rules::violate(&ATTRIBUTE_VALUE, "offload attributes with a null NDIS_OFFLOAD");
+        rules::violate(
+            &ATTRIBUTE_VALUE,
+            "offload attributes with a null NDIS_OFFLOAD",
+        );
         return sys::NDIS_STATUS_INVALID_PARAMETER;
     }
     let minor = adapter.driver.minor;
-    let (Some(in_force), Some(possible)) = (read_offload(in_force, minor), read_offload(possible, minor)) else {
+    let (Some(in_force), Some(possible)) =
+        (read_offload(in_force, minor), read_offload(possible, minor))
+    else {
         return sys::NDIS_STATUS_BAD_VERSION;
     };
     adapter.attributes.lock().offload = Some([in_force, possible]);
@@ -243,7 +307,10 @@ extern "win64" fn device_property(
     let adapter = adapter::of(handle, "NdisMGetDeviceProperty");
     let devices = adapter.devices;
     let values = [devices.physical, devices.functional, devices.next, 0, 0];
-    for (out, value) in [physical, functional, next, resources, translated].into_iter().zip(values) {
+    for (out, value) in [physical, functional, next, resources, translated]
+        .into_iter()
+        .zip(values)
+    {
         if !out.is_null() {
             Guest::from(out).store(value);
         }
@@ -255,12 +322,18 @@ extern "win64" fn register_dma(handle: usize, description: usize, _out: *mut usi
     let _ = told_to_fail();
     let adapter = adapter::of(handle, "NdisMRegisterScatterGatherDma");
     if adapter.state() != State::Initializing {
-        rules::violate(&ATTRIBUTE_ORDER, "NdisMRegisterScatterGatherDma outside MiniportInitializeEx");
+        rules::violate(
+            &ATTRIBUTE_ORDER,
+            "NdisMRegisterScatterGatherDma outside MiniportInitializeEx",
+        );
     }
     let _ = header::SG_DMA.accept(description, adapter.driver.minor);
     sys::NDIS_STATUS_RESOURCES
 }
 
 extern "win64" fn deregister_dma(handle: usize) {
-    rules::violate(&super::contract::HANDLE, format!("{handle:#x} is no DMA handle: none was given out"));
+    rules::violate(
+        &super::contract::HANDLE,
+        format!("{handle:#x} is no DMA handle: none was given out"),
+    );
 }

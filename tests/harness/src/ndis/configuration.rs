@@ -75,7 +75,11 @@ impl Keywords {
         for (keyword, value) in values {
             all.insert(keyword.to_lowercase(), value);
         }
-        Self { values: Mutex::new(all), reads: Mutex::default(), open: Mutex::default() }
+        Self {
+            values: Mutex::new(all),
+            reads: Mutex::default(),
+            open: Mutex::default(),
+        }
     }
 
     pub(crate) fn get(&self, keyword: &str) -> Option<Value> {
@@ -97,8 +101,14 @@ impl Keywords {
 }
 
 fn text_of(data: &[u8]) -> String {
-    let units: Vec<u16> = data.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-    let end = units.iter().position(|unit| *unit == 0).unwrap_or(units.len());
+    let units: Vec<u16> = data
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
+    let end = units
+        .iter()
+        .position(|unit| *unit == 0)
+        .unwrap_or(units.len());
     String::from_utf16_lossy(&units[..end])
 }
 
@@ -112,20 +122,33 @@ fn leading_number(text: &str, base: u32) -> u32 {
     let value = digits
         .chars()
         .map_while(|digit| digit.to_digit(base))
-        .fold(0_u32, |value, digit| value.wrapping_mul(base).wrapping_add(digit));
-    if negative { value.wrapping_neg() } else { value }
+        .fold(0_u32, |value, digit| {
+            value.wrapping_mul(base).wrapping_add(digit)
+        });
+    if negative {
+        value.wrapping_neg()
+    } else {
+        value
+    }
 }
 
 /// What NDIS answers for a stored value asked for as `kind`. `None` if it cannot be had so.
 fn convert(value: &Value, kind: i32) -> Option<Answer> {
-    let wants_integer = matches!(kind, sys::NdisParameterInteger | sys::NdisParameterHexInteger);
+    let wants_integer = matches!(
+        kind,
+        sys::NdisParameterInteger | sys::NdisParameterHexInteger
+    );
     match value.kind {
         REG_DWORD => {
             let bytes = value.data.get(..4)?.try_into().ok()?;
             Some(Answer::Integer(u32::from_le_bytes(bytes)))
         }
         REG_SZ if wants_integer => {
-            let base = if kind == sys::NdisParameterInteger { 10 } else { 16 };
+            let base = if kind == sys::NdisParameterInteger {
+                10
+            } else {
+                16
+            };
             Some(Answer::Integer(leading_number(&text_of(&value.data), base)))
         }
         REG_SZ => Some(Answer::Text(value.data.clone())),
@@ -137,10 +160,18 @@ fn convert(value: &Value, kind: i32) -> Option<Answer> {
 
 /// The bytes of a `NetworkAddress` text; NDIS does not look at what they say.
 fn address_bytes(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().filter(|c| *c != '-').map_while(|c| c.to_digit(16)).map(|d| {
-        u8::try_from(d).unwrap_or(0)
-    }).collect();
-    (digits.len() >= 2).then(|| digits.chunks_exact(2).map(|pair| (pair[0] << 4) | pair[1]).collect())
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|c| *c != '-')
+        .map_while(|c| c.to_digit(16))
+        .map(|d| u8::try_from(d).unwrap_or(0))
+        .collect();
+    (digits.len() >= 2).then(|| {
+        digits
+            .chunks_exact(2)
+            .map(|pair| (pair[0] << 4) | pair[1])
+            .collect()
+    })
 }
 
 extern "win64" fn open(object: *mut NDIS_CONFIGURATION_OBJECT, out: *mut usize) -> NDIS_STATUS {
@@ -154,7 +185,10 @@ extern "win64" fn open(object: *mut NDIS_CONFIGURATION_OBJECT, out: *mut usize) 
         return sys::NDIS_STATUS_RESOURCES;
     }
     let opened = handle::fresh();
-    kernel().ndis.objects.add(opened, Kind::Configuration, target, target, 0);
+    kernel()
+        .ndis
+        .objects
+        .add(opened, Kind::Configuration, target, target, 0);
     adapter.keywords.open.lock().insert(opened, Vec::new());
     Guest::from(out).store(opened);
     sys::NDIS_STATUS_SUCCESS
@@ -164,9 +198,14 @@ extern "win64" fn open(object: *mut NDIS_CONFIGURATION_OBJECT, out: *mut usize) 
 fn adapter_of(opened: usize, what: &str) -> std::sync::Arc<adapter::Adapter> {
     let kernel = kernel();
     let found = kernel.ndis.objects.get(opened, Kind::Configuration);
-    found.and_then(|object| kernel.ndis.adapter(object.owner)).unwrap_or_else(|| {
-        rules::die(&CONFIGURATION, format!("{what}: {opened:#x} is no open configuration"));
-    })
+    found
+        .and_then(|object| kernel.ndis.adapter(object.owner))
+        .unwrap_or_else(|| {
+            rules::die(
+                &CONFIGURATION,
+                format!("{what}: {opened:#x} is no open configuration"),
+            );
+        })
 }
 
 /// Memory that lives until the handle is closed.
@@ -203,7 +242,11 @@ extern "win64" fn read(
     let answer = reserved(&keyword)
         .map(Answer::Integer)
         .or_else(|| stored.as_ref().and_then(|value| convert(value, kind)));
-    adapter.keywords.reads.lock().push(KeywordRead { keyword, kind, found: answer.is_some() });
+    adapter.keywords.reads.lock().push(KeywordRead {
+        keyword,
+        kind,
+        found: answer.is_some(),
+    });
     let Some(answer) = answer.filter(|_| !fail) else {
         Guest::from(status).store(sys::NDIS_STATUS_FAILURE);
         return;
@@ -213,14 +256,22 @@ extern "win64" fn read(
     let set_kind = |kind| field!(at, Parameter, ParameterType).store(kind);
     match answer {
         Answer::Integer(value) => {
-            set_kind(if kind == sys::NdisParameterHexInteger { kind } else { sys::NdisParameterInteger });
+            set_kind(if kind == sys::NdisParameterHexInteger {
+                kind
+            } else {
+                sys::NdisParameterInteger
+            });
             data.cast::<u32>().store(value);
         }
         Answer::Text(bytes) | Answer::MultiText(bytes) | Answer::Binary(bytes) => {
             let text = block(&adapter, opened, bytes.len());
             write_bytes(text, &bytes);
             let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-            set_kind(if kind == sys::NdisParameterBinary { kind } else { sys::NdisParameterString });
+            set_kind(if kind == sys::NdisParameterBinary {
+                kind
+            } else {
+                sys::NdisParameterString
+            });
             data.cast::<u16>().store(len.saturating_sub(2));
             data.offset::<u16>(2).store(len);
             data.offset::<usize>(8).store(text);
@@ -230,10 +281,18 @@ extern "win64" fn read(
     Guest::from(status).store(sys::NDIS_STATUS_SUCCESS);
 }
 
-extern "win64" fn read_address(status: *mut NDIS_STATUS, out: *mut usize, len: *mut u32, opened: usize) {
+extern "win64" fn read_address(
+    status: *mut NDIS_STATUS,
+    out: *mut usize,
+    len: *mut u32,
+    opened: usize,
+) {
     let fail = told_to_fail();
     let adapter = adapter_of(opened, "NdisReadNetworkAddress");
-    let stored = adapter.keywords.get("NetworkAddress").filter(|value| value.kind == REG_SZ);
+    let stored = adapter
+        .keywords
+        .get("NetworkAddress")
+        .filter(|value| value.kind == REG_SZ);
     let bytes = stored.and_then(|value| address_bytes(&text_of(&value.data)));
     let read = KeywordRead {
         keyword: "NetworkAddress".into(),
@@ -265,11 +324,20 @@ extern "win64" fn write(
     }
     let data = field!(value, Parameter, ParameterData);
     let stored = match field!(value, Parameter, ParameterType).load() {
-        sys::NdisParameterInteger | sys::NdisParameterHexInteger => Value::dword(data.cast::<u32>().load()),
+        sys::NdisParameterInteger | sys::NdisParameterHexInteger => {
+            Value::dword(data.cast::<u32>().load())
+        }
         kind => {
             let mut bytes = vec![0; usize::from(data.cast::<u16>().load())];
             read_bytes(data.offset::<usize>(8).load(), &mut bytes);
-            Value { kind: if kind == sys::NdisParameterBinary { REG_BINARY } else { REG_SZ }, data: bytes }
+            Value {
+                kind: if kind == sys::NdisParameterBinary {
+                    REG_BINARY
+                } else {
+                    REG_SZ
+                },
+                data: bytes,
+            }
         }
     };
     adapter.keywords.set(&read_unicode(keyword), Some(stored));
@@ -280,7 +348,12 @@ extern "win64" fn close(opened: usize) {
     let adapter = adapter_of(opened, "NdisCloseConfiguration");
     let kernel = kernel();
     kernel.ndis.objects.remove(opened, Kind::Configuration);
-    let blocks = adapter.keywords.open.lock().remove(&opened).unwrap_or_default();
+    let blocks = adapter
+        .keywords
+        .open
+        .lock()
+        .remove(&opened)
+        .unwrap_or_default();
     for block in blocks {
         // From here on a driver that still reads the value faults.
         kernel.pool.free(block, None);
@@ -300,8 +373,22 @@ mod tests {
         assert_eq!(decimal(&Value::text("16")), Some(Answer::Integer(16)));
         assert_eq!(hexadecimal(&Value::text("16")), Some(Answer::Integer(0x16)));
         assert_eq!(hexadecimal(&Value::dword(16)), Some(Answer::Integer(16)));
-        assert_eq!(decimal(&Value { kind: 4, data: vec![1, 2] }), None, "a cut-off number");
-        assert_eq!(decimal(&Value { kind: 3, data: vec![1] }), None, "bytes are no number");
+        assert_eq!(
+            decimal(&Value {
+                kind: 4,
+                data: vec![1, 2]
+            }),
+            None,
+            "a cut-off number"
+        );
+        assert_eq!(
+            decimal(&Value {
+                kind: 3,
+                data: vec![1]
+            }),
+            None,
+            "bytes are no number"
+        );
     }
 
     #[test]
@@ -310,13 +397,22 @@ mod tests {
         assert_eq!(leading_number("", 10), 0);
         assert_eq!(leading_number("  -1", 10), u32::MAX);
         assert_eq!(leading_number("zz", 10), 0);
-        assert_eq!(leading_number("99999999999999", 10), 99_999_999_999_999_u64 as u32);
+        assert_eq!(
+            leading_number("99999999999999", 10),
+            99_999_999_999_999_u64 as u32
+        );
     }
 
     #[test]
     fn network_addresses_are_parsed_and_not_judged() {
-        assert_eq!(address_bytes("00-16-3e-AA-bb-0c"), Some(vec![0, 0x16, 0x3E, 0xAA, 0xBB, 0x0C]));
-        assert_eq!(address_bytes("FFFFFFFFFFFF").map(|bytes| bytes.len()), Some(6));
+        assert_eq!(
+            address_bytes("00-16-3e-AA-bb-0c"),
+            Some(vec![0, 0x16, 0x3E, 0xAA, 0xBB, 0x0C])
+        );
+        assert_eq!(
+            address_bytes("FFFFFFFFFFFF").map(|bytes| bytes.len()),
+            Some(6)
+        );
         assert_eq!(address_bytes("0016").map(|bytes| bytes.len()), Some(2));
         assert_eq!(address_bytes("xyz"), None);
         assert_eq!(address_bytes(""), None);

@@ -114,9 +114,18 @@ mod tests {
     #[test]
     fn every_rule_has_its_own_id_and_a_citation() {
         for (index, rule) in ALL.iter().enumerate() {
-            assert!(rule.id.starts_with("ndis-") && !rule.cite.is_empty(), "{rule:?}");
-            assert!(ALL[index + 1..].iter().all(|other| other.id != rule.id), "{rule:?}");
-            assert!(crate::rules::ALL.iter().all(|other| other.id != rule.id), "{rule:?}");
+            assert!(
+                rule.id.starts_with("ndis-") && !rule.cite.is_empty(),
+                "{rule:?}"
+            );
+            assert!(
+                ALL[index + 1..].iter().all(|other| other.id != rule.id),
+                "{rule:?}"
+            );
+            assert!(
+                crate::rules::ALL.iter().all(|other| other.id != rule.id),
+                "{rule:?}"
+            );
         }
     }
 }

@@ -28,14 +28,26 @@ fn system_address(at: usize) -> usize {
         return piece.address;
     }
     // KernelMode, MmCached, NormalPagePriority | MdlMappingNoExecute.
-    nt::call("MmMapLockedPagesSpecifyCache", &[at, 0, 1, 0, 0, 0x4000_0010])
+    nt::call(
+        "MmMapLockedPagesSpecifyCache",
+        &[at, 0, 1, 0, 0, 0x4000_0010],
+    )
 }
 
-extern "win64" fn get(buffer: *mut Buffer, needed: u32, storage: usize, multiple: u32, offset: u32) -> usize {
+extern "win64" fn get(
+    buffer: *mut Buffer,
+    needed: u32,
+    storage: usize,
+    multiple: u32,
+    offset: u32,
+) -> usize {
     let fail = told_to_fail();
     let needed = needed as usize;
     if multiple == 0 || !multiple.is_power_of_two() || offset >= multiple {
-        rules::violate(&DATA, format!("NdisGetDataBuffer: alignment {multiple}, offset {offset}"));
+        rules::violate(
+            &DATA,
+            format!("NdisGetDataBuffer: alignment {multiple}, offset {offset}"),
+        );
     }
     if needed == 0 || needed > length(buffer) || fail {
         return 0;
@@ -52,7 +64,10 @@ extern "win64" fn get(buffer: *mut Buffer, needed: u32, storage: usize, multiple
         return address;
     }
     let Some(bytes) = mdl::read_chain(current, skip, needed) else {
-        rules::violate(&DATA, format!("NdisGetDataBuffer: the MDL chain holds less than {needed} bytes"));
+        rules::violate(
+            &DATA,
+            format!("NdisGetDataBuffer: the MDL chain holds less than {needed} bytes"),
+        );
         return 0;
     };
     if storage != 0 {
@@ -67,7 +82,9 @@ fn place(buffer: *mut Buffer, offset: usize, len: usize) {
     field!(buffer, Buffer, DataOffset).store(u32::try_from(offset).unwrap_or(0));
     field!(buffer, Buffer, CurrentMdl).store(current as *mut MDL);
     field!(buffer, Buffer, CurrentMdlOffset).store(u32::try_from(skip).unwrap_or(0));
-    field!(buffer, Buffer, stDataLength).cast::<u32>().store(u32::try_from(len).unwrap_or(0));
+    field!(buffer, Buffer, stDataLength)
+        .cast::<u32>()
+        .store(u32::try_from(len).unwrap_or(0));
 }
 
 /// MDLs that the frame no longer needs stay in the chain.
@@ -82,12 +99,21 @@ extern "win64" fn advance(buffer: *mut Buffer, delta: u32, _free_mdl: u8, _handl
 }
 
 /// Only into space that the chain has: asking for more is answered as when memory is short.
-extern "win64" fn retreat(buffer: *mut Buffer, delta: u32, _back_fill: u32, _handler: usize) -> NDIS_STATUS {
+extern "win64" fn retreat(
+    buffer: *mut Buffer,
+    delta: u32,
+    _back_fill: u32,
+    _handler: usize,
+) -> NDIS_STATUS {
     let fail = told_to_fail();
     let offset = field!(buffer, Buffer, DataOffset).load() as usize;
     if fail || offset < delta as usize {
         return sys::NDIS_STATUS_RESOURCES;
     }
-    place(buffer, offset - delta as usize, length(buffer) + delta as usize);
+    place(
+        buffer,
+        offset - delta as usize,
+        length(buffer) + delta as usize,
+    );
     sys::NDIS_STATUS_SUCCESS
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ndis_sys::{
-    self as sys, NDIS_MINIPORT_DRIVER_CHARACTERISTICS as Characteristics, NDIS_MINIPORT_PNP_CHARACTERISTICS,
-    NDIS_OBJECT_HEADER, NDIS_STATUS,
+    self as sys, NDIS_MINIPORT_DRIVER_CHARACTERISTICS as Characteristics,
+    NDIS_MINIPORT_PNP_CHARACTERISTICS, NDIS_OBJECT_HEADER, NDIS_STATUS,
 };
 use wdk_sys::{DRIVER_EXTENSION, DRIVER_OBJECT, UNICODE_STRING};
 
@@ -53,6 +53,7 @@ pub(crate) enum Handler {
 
 const HANDLERS: usize = 18;
 const FIRST: usize = core::mem::offset_of!(Characteristics, SetOptionsHandler);
+const _: () = assert!(Handler::SynchronousOidRequest as usize + 1 == HANDLERS);
 const _: () = assert!(FIRST + HANDLERS * 8 == size_of::<Characteristics>());
 const _: () = assert!(core::mem::offset_of!(Characteristics, ShutdownHandlerEx) == FIRST + 13 * 8);
 
@@ -192,7 +193,10 @@ extern "win64" fn register(
     }
     let flags = field!(characteristics, Characteristics, Flags).load();
     if flags & !(sys::NDIS_WDM_DRIVER | sys::NDIS_INTERMEDIATE_DRIVER) != 0 {
-        rules::violate(&REGISTER, format!("Flags {flags:#x} has bits that mean nothing"));
+        rules::violate(
+            &REGISTER,
+            format!("Flags {flags:#x} has bits that mean nothing"),
+        );
     }
     if kernel.ndis.driver_of_object(object as usize).is_some() {
         rules::violate(&REGISTER, "the driver object is registered already");
@@ -230,8 +234,12 @@ extern "win64" fn register(
 fn take_over(object: *mut DRIVER_OBJECT) {
     let extension = field!(object, DRIVER_OBJECT, DriverExtension).load();
     let add = nt::own_routine("NdisAddDevice");
-    field!(extension, DRIVER_EXTENSION, AddDevice).cast::<usize>().store(add);
-    field!(object, DRIVER_OBJECT, DriverUnload).cast::<usize>().store(nt::own_routine("NdisDriverUnload"));
+    field!(extension, DRIVER_EXTENSION, AddDevice)
+        .cast::<usize>()
+        .store(add);
+    field!(object, DRIVER_OBJECT, DriverUnload)
+        .cast::<usize>()
+        .store(nt::own_routine("NdisDriverUnload"));
     let table = field!(object, DRIVER_OBJECT, MajorFunction).cast::<usize>();
     for index in 0..MAJOR_FUNCTIONS {
         table.index(index).store(nt::own_routine("NdisDispatch"));
@@ -241,12 +249,17 @@ fn take_over(object: *mut DRIVER_OBJECT) {
 /// Reports a miniport that has changed what [`take_over`] set.
 pub(crate) fn check_object(object: *mut DRIVER_OBJECT) {
     let extension = field!(object, DRIVER_OBJECT, DriverExtension).load();
-    let add = field!(extension, DRIVER_EXTENSION, AddDevice).cast::<usize>().load();
+    let add = field!(extension, DRIVER_EXTENSION, AddDevice)
+        .cast::<usize>()
+        .load();
     let table = field!(object, DRIVER_OBJECT, MajorFunction).cast::<usize>();
     let dispatch = nt::own_routine("NdisDispatch");
     let changed = (0..MAJOR_FUNCTIONS).find(|index| table.index(*index).load() != dispatch);
     if add != nt::own_routine("NdisAddDevice") || changed.is_some() {
-        rules::violate(&OBJECT_RULE, format!("AddDevice or MajorFunction[{changed:?}] was replaced"));
+        rules::violate(
+            &OBJECT_RULE,
+            format!("AddDevice or MajorFunction[{changed:?}] was replaced"),
+        );
     }
 }
 
@@ -256,12 +269,20 @@ extern "win64" fn deregister(driver: usize) {
         rules::violate(&DEREGISTER, format!("{driver:#x} is no registered driver"));
         return;
     }
-    if kernel.ndis.all_adapters().iter().any(|adapter| adapter.driver.handle == driver) {
+    if kernel
+        .ndis
+        .all_adapters()
+        .iter()
+        .any(|adapter| adapter.driver.handle == driver)
+    {
         rules::violate(&DEREGISTER, "deregistered while it has adapters");
     }
     let left = kernel.ndis.objects.owned_by(driver);
     if !left.is_empty() {
-        rules::violate(&HALT_LEAK, format!("the driver deregisters and leaves {}", left.join(", ")));
+        rules::violate(
+            &HALT_LEAK,
+            format!("the driver deregisters and leaves {}", left.join(", ")),
+        );
         kernel.ndis.objects.forget(driver);
     }
 }
@@ -269,22 +290,33 @@ extern "win64" fn deregister(driver: usize) {
 /// `DriverUnload` of every registered miniport.
 extern "win64" fn unload(object: *mut DRIVER_OBJECT) {
     let kernel = kernel();
-    let Some(driver) = kernel.ndis.driver_of_object(object as usize) else { return };
+    let Some(driver) = kernel.ndis.driver_of_object(object as usize) else {
+        return;
+    };
     check_object(object);
     driver.call(Handler::Unload, &[object as usize]);
     if kernel.ndis.remove_driver(driver.handle).is_some() {
-        rules::violate(&DEREGISTER, "MiniportDriverUnload returned without NdisMDeregisterMiniportDriver");
+        rules::violate(
+            &DEREGISTER,
+            "MiniportDriverUnload returned without NdisMDeregisterMiniportDriver",
+        );
     }
 }
 
 extern "win64" fn set_optional(handle: usize, handlers: *mut NDIS_OBJECT_HEADER) -> NDIS_STATUS {
     let kernel = kernel();
     let Some(driver) = kernel.ndis.driver(handle) else {
-        rules::violate(&OPTIONS, format!("NdisSetOptionalHandlers: {handle:#x} is no driver handle"));
+        rules::violate(
+            &OPTIONS,
+            format!("NdisSetOptionalHandlers: {handle:#x} is no driver handle"),
+        );
         return sys::NDIS_STATUS_FAILURE;
     };
     if !driver.in_options.load(Ordering::Acquire) {
-        rules::violate(&OPTIONS, "NdisSetOptionalHandlers outside MiniportSetOptions");
+        rules::violate(
+            &OPTIONS,
+            "NdisSetOptionalHandlers outside MiniportSetOptions",
+        );
         return sys::NDIS_STATUS_INVALID_STATE;
     }
     let kind = header::read(handlers as usize).kind;
@@ -296,11 +328,24 @@ extern "win64" fn set_optional(handle: usize, handlers: *mut NDIS_OBJECT_HEADER)
         return sys::NDIS_STATUS_BAD_CHARACTERISTICS;
     }
     let at = handlers.cast::<NDIS_MINIPORT_PNP_CHARACTERISTICS>();
-    let add = field!(at, NDIS_MINIPORT_PNP_CHARACTERISTICS, MiniportAddDeviceHandler).cast::<usize>().load();
-    let remove = field!(at, NDIS_MINIPORT_PNP_CHARACTERISTICS, MiniportRemoveDeviceHandler);
+    let add = field!(
+        at,
+        NDIS_MINIPORT_PNP_CHARACTERISTICS,
+        MiniportAddDeviceHandler
+    )
+    .cast::<usize>()
+    .load();
+    let remove = field!(
+        at,
+        NDIS_MINIPORT_PNP_CHARACTERISTICS,
+        MiniportRemoveDeviceHandler
+    );
     let remove = remove.cast::<usize>().load();
     if !code(add) || !code(remove) {
-        rules::violate(&OPTIONS, "MiniportAddDevice or MiniportRemoveDevice is no code");
+        rules::violate(
+            &OPTIONS,
+            "MiniportAddDevice or MiniportRemoveDevice is no code",
+        );
         return sys::NDIS_STATUS_BAD_CHARACTERISTICS;
     }
     driver.add_device.store(add, Ordering::Release);

@@ -23,18 +23,44 @@ pub struct ErrorLogEntry {
 
 /// A variadic function of C passes its arguments as any other; up to five values are taken.
 #[expect(clippy::too_many_arguments, reason = "C variadic")]
-#[expect(clippy::cast_possible_truncation, reason = "each value is a ULONG in a 64-bit slot")]
-extern "win64" fn write(handle: usize, code: u32, count: u32, a: usize, b: usize, c: usize, d: usize, e: usize) {
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "each value is a ULONG in a 64-bit slot"
+)]
+extern "win64" fn write(
+    handle: usize,
+    code: u32,
+    count: u32,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+) {
     adapter::expect_handle(handle, "NdisWriteErrorLogEntry");
-    let values: Vec<u32> = [a, b, c, d, e].into_iter().take(count as usize).map(|value| value as u32).collect();
+    let values: Vec<u32> = [a, b, c, d, e]
+        .into_iter()
+        .take(count as usize)
+        .map(|value| value as u32)
+        .collect();
     if count > 5 {
-        rules::violate(&ERROR_LOG, format!("NdisWriteErrorLogEntry with {count} values"));
+        rules::violate(
+            &ERROR_LOG,
+            format!("NdisWriteErrorLogEntry with {count} values"),
+        );
     }
     // NDIS's codes are 5000 to 5015, with a severity on top.
     if !(0x1388..=0x13A0).contains(&(code & 0xFFFF)) {
-        rules::violate(&ERROR_LOG, format!("NdisWriteErrorLogEntry with code {code:#x}"));
+        rules::violate(
+            &ERROR_LOG,
+            format!("NdisWriteErrorLogEntry with code {code:#x}"),
+        );
     }
     let kernel = kernel();
-    let entry = ErrorLogEntry { code, values, time: kernel.sched.now() };
+    let entry = ErrorLogEntry {
+        code,
+        values,
+        time: kernel.sched.now(),
+    };
     kernel.ndis.errors.lock().push(entry);
 }

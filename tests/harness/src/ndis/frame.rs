@@ -29,7 +29,10 @@ impl Frame {
     /// A frame whose layout the seed chooses.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { bytes: bytes.into(), ..Self::default() }
+        Self {
+            bytes: bytes.into(),
+            ..Self::default()
+        }
     }
 
     /// The same frame in one piece.
@@ -53,13 +56,17 @@ impl SendList {
     /// A list of one frame, without out-of-band data.
     #[must_use]
     pub fn one(frame: Frame) -> Self {
-        Self { frames: vec![frame], info: Vec::new() }
+        Self {
+            frames: vec![frame],
+            info: Vec::new(),
+        }
     }
 
     /// The list with an out-of-band slot set.
     #[must_use]
     pub fn with_info(mut self, slot: i32, value: u64) -> Self {
-        self.info.push((usize::try_from(slot).unwrap_or(usize::MAX), value));
+        self.info
+            .push((usize::try_from(slot).unwrap_or(usize::MAX), value));
         self
     }
 }
@@ -95,11 +102,16 @@ pub(crate) fn pieces(frame: &Frame, rng: &mut Rng) -> Vec<usize> {
 }
 
 fn random(total: usize, first: usize, rng: &mut Rng) -> Vec<usize> {
-    let below = |rng: &mut Rng, bound: usize| rng.below(u32::try_from(bound).unwrap_or(u32::MAX)) as usize;
+    let below =
+        |rng: &mut Rng, bound: usize| rng.below(u32::try_from(bound).unwrap_or(u32::MAX)) as usize;
     let mut all = Vec::new();
     let mut rest = total;
     // Half of all frames are in one or two pieces, as stacks send them; some are in many.
-    let count = if rng.below(2) == 0 { 1 + below(rng, 2) } else { 1 + below(rng, 12) };
+    let count = if rng.below(2) == 0 {
+        1 + below(rng, 2)
+    } else {
+        1 + below(rng, 12)
+    };
     for index in 1..count {
         let least = if index == 1 { first } else { 0 };
         let most = rest.saturating_sub(least);
@@ -119,7 +131,11 @@ mod tests {
     #[test]
     fn given_pieces_are_kept_and_the_rest_follows() {
         let mut rng = Rng::new(1);
-        let mut frame = Frame { bytes: vec![0; 100], layout: Layout::Pieces(vec![14, 0, 20]), unmapped: false };
+        let mut frame = Frame {
+            bytes: vec![0; 100],
+            layout: Layout::Pieces(vec![14, 0, 20]),
+            unmapped: false,
+        };
         assert_eq!(pieces(&frame, &mut rng), [14, 0, 20, 66]);
         frame.layout = Layout::Pieces(vec![60, 60]);
         assert_eq!(pieces(&frame, &mut rng), [60, 40]);
@@ -140,9 +156,15 @@ mod tests {
             let total = bytes.len();
             let lens = pieces(&Frame::new(bytes), &mut rng);
             assert_eq!(lens.iter().sum::<usize>(), total);
-            assert!(lens[0] >= header, "{lens:?} splits the MAC header of {header} bytes");
+            assert!(
+                lens[0] >= header,
+                "{lens:?} splits the MAC header of {header} bytes"
+            );
             seen.insert(lens.len());
         }
-        assert!(seen.len() >= 6 && seen.contains(&1), "numbers of pieces: {seen:?}");
+        assert!(
+            seen.len() >= 6 && seen.contains(&1),
+            "numbers of pieces: {seen:?}"
+        );
     }
 }

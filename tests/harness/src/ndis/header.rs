@@ -76,7 +76,12 @@ structures! {
 impl Structure {
     /// Revision (from 1) and bytes that a driver of version 6.`minor` must use.
     pub(crate) fn shape(&self, minor: Minor) -> (u8, u16) {
-        let known = self.revisions.iter().take_while(|(since, _)| *since <= minor).count().max(1);
+        let known = self
+            .revisions
+            .iter()
+            .take_while(|(since, _)| *since <= minor)
+            .count()
+            .max(1);
         let size = self.revisions.get(known - 1).map_or(0, |(_, size)| *size);
         (u8::try_from(known).unwrap_or(u8::MAX), size)
     }
@@ -93,13 +98,19 @@ impl Structure {
         if header.revision > revision {
             return Err(Fault::New);
         }
-        if header.size < size { Err(Fault::Size) } else { Ok(()) }
+        if header.size < size {
+            Err(Fault::Size)
+        } else {
+            Ok(())
+        }
     }
 
     /// Reads the header at `address` and reports what is wrong with it. False if anything is.
     pub(crate) fn accept(&self, address: usize, minor: Minor) -> bool {
         let header = read(address);
-        let Err(fault) = self.check(header, minor) else { return true };
+        let Err(fault) = self.check(header, minor) else {
+            return true;
+        };
         let (revision, size) = self.shape(minor);
         rules::violate(
             &HEADER,
@@ -115,13 +126,21 @@ impl Structure {
 /// The header at a driver's address.
 pub(crate) fn read(address: usize) -> Header {
     let header = Guest::<sys::NDIS_OBJECT_HEADER>::new(address).load();
-    Header { kind: header.Type, revision: header.Revision, size: header.Size }
+    Header {
+        kind: header.Type,
+        revision: header.Revision,
+        size: header.Size,
+    }
 }
 
 /// Writes the header of a structure that NDIS passes to a driver.
 pub(crate) fn write(address: usize, kind: u8, revision: u8, size: usize) {
     let size = u16::try_from(size).unwrap_or(u16::MAX);
-    Guest::new(address).store(sys::NDIS_OBJECT_HEADER { Type: kind, Revision: revision, Size: size });
+    Guest::new(address).store(sys::NDIS_OBJECT_HEADER {
+        Type: kind,
+        Revision: revision,
+        Size: size,
+    });
 }
 
 #[cfg(test)]
@@ -129,7 +148,11 @@ mod tests {
     use super::{ALL, DRIVER_CHARACTERISTICS, Fault, GENERAL, Header, OFFLOAD, Structure};
 
     fn header(structure: &Structure, revision: u8, size: u16) -> Header {
-        Header { kind: structure.kind, revision, size }
+        Header {
+            kind: structure.kind,
+            revision,
+            size,
+        }
     }
 
     #[test]
@@ -149,14 +172,28 @@ mod tests {
         assert_eq!(check(2, 223), Err(Fault::Size));
         assert_eq!(check(1, 216), Err(Fault::Old));
         assert_eq!(check(3, 240), Err(Fault::New));
-        assert_eq!(GENERAL.check(Header { kind: 0x80, revision: 2, size: 224 }, 82), Err(Fault::Kind));
+        assert_eq!(
+            GENERAL.check(
+                Header {
+                    kind: 0x80,
+                    revision: 2,
+                    size: 224
+                },
+                82
+            ),
+            Err(Fault::Kind)
+        );
     }
 
     #[test]
     fn revisions_come_in_order_and_never_shrink() {
         for structure in ALL {
             for pair in structure.revisions.windows(2) {
-                assert!(pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1, "{}", structure.name);
+                assert!(
+                    pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1,
+                    "{}",
+                    structure.name
+                );
             }
         }
     }
@@ -165,13 +202,34 @@ mod tests {
     fn sizes_agree_with_the_binding_that_the_drivers_use() {
         use ndis_sys as sys;
         let pairs = [
-            (DRIVER_CHARACTERISTICS.shape(82).1, sys::NDIS_SIZEOF_MINIPORT_DRIVER_CHARACTERISTICS_REVISION_3),
-            (super::REGISTRATION.shape(82).1, sys::NDIS_SIZEOF_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES_REVISION_2),
-            (GENERAL.shape(82).1, sys::NDIS_SIZEOF_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES_REVISION_2),
-            (super::RSS_CAPABILITIES.shape(82).1, sys::NDIS_SIZEOF_RECEIVE_SCALE_CAPABILITIES_REVISION_3),
-            (super::PM_CAPABILITIES.shape(82).1, sys::NDIS_SIZEOF_NDIS_PM_CAPABILITIES_REVISION_2),
-            (super::STATUS_INDICATION.shape(82).1, sys::NDIS_SIZEOF_STATUS_INDICATION_REVISION_1),
-            (super::LINK_STATE.shape(82).1, sys::NDIS_SIZEOF_LINK_STATE_REVISION_1),
+            (
+                DRIVER_CHARACTERISTICS.shape(82).1,
+                sys::NDIS_SIZEOF_MINIPORT_DRIVER_CHARACTERISTICS_REVISION_3,
+            ),
+            (
+                super::REGISTRATION.shape(82).1,
+                sys::NDIS_SIZEOF_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES_REVISION_2,
+            ),
+            (
+                GENERAL.shape(82).1,
+                sys::NDIS_SIZEOF_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES_REVISION_2,
+            ),
+            (
+                super::RSS_CAPABILITIES.shape(82).1,
+                sys::NDIS_SIZEOF_RECEIVE_SCALE_CAPABILITIES_REVISION_3,
+            ),
+            (
+                super::PM_CAPABILITIES.shape(82).1,
+                sys::NDIS_SIZEOF_NDIS_PM_CAPABILITIES_REVISION_2,
+            ),
+            (
+                super::STATUS_INDICATION.shape(82).1,
+                sys::NDIS_SIZEOF_STATUS_INDICATION_REVISION_1,
+            ),
+            (
+                super::LINK_STATE.shape(82).1,
+                sys::NDIS_SIZEOF_LINK_STATE_REVISION_1,
+            ),
         ];
         for (ours, theirs) in pairs {
             assert_eq!(usize::from(ours), theirs);

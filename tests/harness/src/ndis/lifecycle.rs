@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use ndis_sys::{
     self as sys, NDIS_MINIPORT_INIT_PARAMETERS as InitParameters,
-    NDIS_MINIPORT_PAUSE_PARAMETERS as PauseParameters, NDIS_MINIPORT_RESTART_PARAMETERS as RestartParameters,
-    NDIS_STATUS, NET_DEVICE_PNP_EVENT,
+    NDIS_MINIPORT_PAUSE_PARAMETERS as PauseParameters,
+    NDIS_MINIPORT_RESTART_PARAMETERS as RestartParameters, NDIS_STATUS, NET_DEVICE_PNP_EVENT,
 };
 use spin::Mutex;
 
@@ -46,7 +46,7 @@ enum Phase {
     #[default]
     Idle,
     Called(Signal),
-    Completed(Signal, NDIS_STATUS),
+    Completed(NDIS_STATUS),
 }
 
 impl Completion {
@@ -60,10 +60,13 @@ impl Completion {
     fn complete(&self, status: NDIS_STATUS, what: &str) {
         let phase = *self.0.lock();
         if let Phase::Called(signal) = phase {
-            *self.0.lock() = Phase::Completed(signal, status);
+            *self.0.lock() = Phase::Completed(status);
             signal.set();
         } else {
-            rules::violate(&STATE_COMPLETE, format!("{what}: nothing is pending ({phase:?})"));
+            rules::violate(
+                &STATE_COMPLETE,
+                format!("{what}: nothing is pending ({phase:?})"),
+            );
         }
     }
 
@@ -71,13 +74,19 @@ impl Completion {
     fn finish(&self, signal: Signal, status: NDIS_STATUS, what: &str) -> NDIS_STATUS {
         let mut result = status;
         if status == sys::NDIS_STATUS_PENDING && !signal.wait(Some(LIMIT)) {
-            rules::die(&STATE_TIME, format!("{what} is still pending after {} s", LIMIT / SECOND));
+            rules::die(
+                &STATE_TIME,
+                format!("{what} is still pending after {} s", LIMIT / SECOND),
+            );
         }
-        if let Phase::Completed(_, completed) = *self.0.lock() {
+        if let Phase::Completed(completed) = *self.0.lock() {
             if status == sys::NDIS_STATUS_PENDING {
                 result = completed;
             } else {
-                rules::violate(&STATE_COMPLETE, format!("{what} was completed and returned {status:#x}"));
+                rules::violate(
+                    &STATE_COMPLETE,
+                    format!("{what} was completed and returned {status:#x}"),
+                );
             }
         }
         *self.0.lock() = Phase::Idle;
@@ -88,25 +97,47 @@ impl Completion {
 
 /// Calls `MiniportInitializeEx`. Returns its status, or a failure if NDIS does not get that far.
 pub(crate) fn initialize(adapter: &Arc<Adapter>) -> NDIS_STATUS {
-    if let Some(missing) = MANDATORY.into_iter().find(|keyword| adapter.keywords.get(keyword).is_none()) {
-        kernel().log.push(kernel().sched.now(), &format!("NDIS: keyword {missing} is missing"));
+    if let Some(missing) = MANDATORY
+        .into_iter()
+        .find(|keyword| adapter.keywords.get(keyword).is_none())
+    {
+        kernel().log.push(
+            kernel().sched.now(),
+            &format!("NDIS: keyword {missing} is missing"),
+        );
         return sys::NDIS_STATUS_FAILURE;
     }
     adapter.advance(Event::Initialize);
     let kernel = kernel();
     let at = kernel.pool.allocate_own(size_of::<InitParameters>());
     let parameters = at as *mut InitParameters;
-    header::write(at, sys::NDIS_OBJECT_TYPE_MINIPORT_INIT_PARAMETERS, 1, size_of::<InitParameters>());
+    header::write(
+        at,
+        sys::NDIS_OBJECT_TYPE_MINIPORT_INIT_PARAMETERS,
+        1,
+        size_of::<InitParameters>(),
+    );
     let context = adapter.device_context.load(Ordering::Acquire);
-    field!(parameters, InitParameters, MiniportAddDeviceContext).cast::<usize>().store(context);
+    field!(parameters, InitParameters, MiniportAddDeviceContext)
+        .cast::<usize>()
+        .store(context);
     field!(parameters, InitParameters, IfIndex).store(12);
     // IfType 6 in the top 16 bits, NetLuidIndex in the middle.
     field!(parameters, InitParameters, NetLuid).store((6 << 48) | (0x8001 << 24));
     let arguments = [adapter.handle, adapter.driver.context, at];
     let status = adapter.driver.call_status(Handler::Initialize, &arguments);
     kernel.pool.free(at, None);
-    if kernel.ndis.objects.owned_by(adapter.handle).iter().any(|what| what.contains("Configuration")) {
-        rules::violate(&CONFIGURATION, "MiniportInitializeEx returned with an open configuration handle");
+    if kernel
+        .ndis
+        .objects
+        .owned_by(adapter.handle)
+        .iter()
+        .any(|what| what.contains("Configuration"))
+    {
+        rules::violate(
+            &CONFIGURATION,
+            "MiniportInitializeEx returned with an open configuration handle",
+        );
     }
     if status != sys::NDIS_STATUS_SUCCESS {
         if status == sys::NDIS_STATUS_PENDING {
@@ -122,7 +153,10 @@ pub(crate) fn initialize(adapter: &Arc<Adapter>) -> NDIS_STATUS {
         attributes.registered && attributes.general.is_some()
     };
     if !complete {
-        rules::violate(&ATTRIBUTE_ORDER, "MiniportInitializeEx succeeded without its attributes");
+        rules::violate(
+            &ATTRIBUTE_ORDER,
+            "MiniportInitializeEx succeeded without its attributes",
+        );
         halt(adapter, sys::NdisHaltDeviceInitializationFailed);
         return sys::NDIS_STATUS_FAILURE;
     }
@@ -153,16 +187,26 @@ pub(crate) fn restart(adapter: &Arc<Adapter>) -> bool {
     let size = sys::NDIS_SIZEOF_MINIPORT_RESTART_PARAMETERS_REVISION_1;
     header::write(at, sys::NDIS_OBJECT_TYPE_DEFAULT, 1, size);
     let signal = adapter.restarting.begin();
-    let status = adapter.driver.call_status(Handler::Restart, &[adapter.context(), at]);
+    let status = adapter
+        .driver
+        .call_status(Handler::Restart, &[adapter.context(), at]);
     let status = adapter.restarting.finish(signal, status, "MiniportRestart");
     kernel.pool.free(at, None);
-    let allowed =
-        [sys::NDIS_STATUS_SUCCESS, sys::NDIS_STATUS_RESOURCES, sys::NDIS_STATUS_FAILURE, sys::NDIS_STATUS_PENDING];
+    let allowed = [
+        sys::NDIS_STATUS_SUCCESS,
+        sys::NDIS_STATUS_RESOURCES,
+        sys::NDIS_STATUS_FAILURE,
+        sys::NDIS_STATUS_PENDING,
+    ];
     if !allowed.contains(&status) {
         rules::violate(&RETURN, format!("MiniportRestart ended with {status:#x}"));
     }
     let running = status == sys::NDIS_STATUS_SUCCESS;
-    adapter.advance(if running { Event::Restarted } else { Event::RestartFailed });
+    adapter.advance(if running {
+        Event::Restarted
+    } else {
+        Event::RestartFailed
+    });
     if running {
         protocol::restarted(adapter);
     }
@@ -183,12 +227,20 @@ pub(crate) fn pause(adapter: &Arc<Adapter>, reason: u32) {
     field!(at as *mut PauseParameters, PauseParameters, PauseReason).store(reason);
     let signal = adapter.pausing.begin();
     let returner = Arc::clone(adapter);
-    kernel.sched.spawn("protocol pauses", Box::new(move || protocol::pausing(&returner)));
-    let status = adapter.driver.call_status(Handler::Pause, &[adapter.context(), at]);
+    kernel.sched.spawn(
+        "protocol pauses",
+        Box::new(move || protocol::pausing(&returner)),
+    );
+    let status = adapter
+        .driver
+        .call_status(Handler::Pause, &[adapter.context(), at]);
     let status = adapter.pausing.finish(signal, status, "MiniportPause");
     kernel.pool.free(at, None);
     if status != sys::NDIS_STATUS_SUCCESS {
-        rules::violate(&RETURN, format!("MiniportPause ended with {status:#x}: it cannot fail"));
+        rules::violate(
+            &RETURN,
+            format!("MiniportPause ended with {status:#x}: it cannot fail"),
+        );
     }
     expect_idle(adapter, "the pause is complete");
     adapter.advance(Event::Paused);
@@ -209,7 +261,10 @@ pub(crate) fn halt(adapter: &Arc<Adapter>, action: i32) {
     // No request may be in the driver; the next one finds the adapter halted.
     adapter.requests.quiesce(|| adapter.advance(Event::Halt));
     let context = adapter.context();
-    adapter.driver.call(Handler::Halt, &[context, usize::try_from(action).unwrap_or(0)]);
+    adapter.driver.call(
+        Handler::Halt,
+        &[context, usize::try_from(action).unwrap_or(0)],
+    );
     expect_idle(adapter, "MiniportHaltEx returned");
     check_gone(adapter, "MiniportHaltEx returned");
 }
@@ -227,22 +282,35 @@ pub(crate) fn notify(adapter: &Arc<Adapter>, event: i32, data: Option<u32>) {
     let size = size_of::<NET_DEVICE_PNP_EVENT>();
     let at = kernel.pool.allocate_own(size + 16);
     let block = at as *mut NET_DEVICE_PNP_EVENT;
-    header::write(at, sys::NDIS_OBJECT_TYPE_DEFAULT, 1, sys::NDIS_SIZEOF_NET_DEVICE_PNP_EVENT_REVISION_1);
+    header::write(
+        at,
+        sys::NDIS_OBJECT_TYPE_DEFAULT,
+        1,
+        sys::NDIS_SIZEOF_NET_DEVICE_PNP_EVENT_REVISION_1,
+    );
     field!(block, NET_DEVICE_PNP_EVENT, DevicePnPEvent).store(event);
     if let Some(data) = data {
         let value = Guest::<u32>::new(at + size);
         value.store(data);
-        field!(block, NET_DEVICE_PNP_EVENT, InformationBuffer).cast::<usize>().store(value.address());
+        field!(block, NET_DEVICE_PNP_EVENT, InformationBuffer)
+            .cast::<usize>()
+            .store(value.address());
         field!(block, NET_DEVICE_PNP_EVENT, InformationBufferLength).store(4);
     }
-    adapter.driver.call(Handler::PnpEvent, &[adapter.context(), at]);
+    adapter
+        .driver
+        .call(Handler::PnpEvent, &[adapter.context(), at]);
     kernel.pool.free(at, None);
 }
 
 /// Tells that the machine runs on mains.
 pub(crate) fn power_profile_changed(adapter: &Arc<Adapter>) {
     let mains = u32::try_from(sys::NdisPowerProfileAcOnLine).unwrap_or(1);
-    notify(adapter, sys::NdisDevicePnPEventPowerProfileChanged, Some(mains));
+    notify(
+        adapter,
+        sys::NdisDevicePnPEventPowerProfileChanged,
+        Some(mains),
+    );
 }
 
 /// Tells that the device is gone.
@@ -266,7 +334,9 @@ pub(crate) fn stop(adapter: &Arc<Adapter>, reason: u32, action: i32) {
 extern "win64" fn pause_complete(handle: usize) {
     let adapter = adapter::of(handle, "NdisMPauseComplete");
     adapter::expect_no_lock("NdisMPauseComplete", false);
-    adapter.pausing.complete(sys::NDIS_STATUS_SUCCESS, "NdisMPauseComplete");
+    adapter
+        .pausing
+        .complete(sys::NDIS_STATUS_SUCCESS, "NdisMPauseComplete");
 }
 
 extern "win64" fn restart_complete(handle: usize, status: NDIS_STATUS) {

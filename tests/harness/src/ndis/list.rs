@@ -60,7 +60,11 @@ fn lay_out(bytes: &[u8], lens: &[usize]) -> Data {
         let _ = kernel.space.write(pages + place, now);
         pieces.push((pages + place, now.to_vec()));
     }
-    Data { pages, count, pieces }
+    Data {
+        pages,
+        count,
+        pieces,
+    }
 }
 
 /// What stands where in a list's block.
@@ -86,7 +90,11 @@ fn plan(data: &[Data]) -> Plan {
         }
         mdls.push(own);
     }
-    Plan { buffers, mdls, size }
+    Plan {
+        buffers,
+        mdls,
+        size,
+    }
 }
 
 /// Builds the list. `source` is the handle of the binding that sends it.
@@ -105,8 +113,15 @@ pub(crate) fn build(list: &SendList, source: usize) -> Built {
     let mut fixed = Vec::new();
     let mut mdls = Vec::new();
     for (index, frame) in list.frames.iter().enumerate() {
-        let own: Vec<usize> = plan.mdls[index].iter().map(|offset| block + offset).collect();
-        let flags = if frame.unmapped { mdl::LOCKED } else { mdl::NONPAGED };
+        let own: Vec<usize> = plan.mdls[index]
+            .iter()
+            .map(|offset| block + offset)
+            .collect();
+        let flags = if frame.unmapped {
+            mdl::LOCKED
+        } else {
+            mdl::NONPAGED
+        };
         for ((place, bytes), at) in data[index].pieces.iter().zip(&own) {
             mdl::describe(*at, *place, bytes.len(), flags);
         }
@@ -119,23 +134,45 @@ pub(crate) fn build(list: &SendList, source: usize) -> Built {
             let last = offset + core::mem::offset_of!(MDL, StartVa);
             fixed.push((last, last + 16, "MDL.StartVa, ByteCount or ByteOffset"));
         }
-        let next = plan.buffers.get(index + 1).map_or(0, |offset| block + offset);
+        let next = plan
+            .buffers
+            .get(index + 1)
+            .map_or(0, |offset| block + offset);
         buffer(block + plan.buffers[index], next, own[0], frame.bytes.len());
         let offset = plan.buffers[index];
-        fixed.push((offset, offset + core::mem::offset_of!(Buffer, HeaderPadding), "NET_BUFFER links or length"));
+        fixed.push((
+            offset,
+            offset + core::mem::offset_of!(Buffer, HeaderPadding),
+            "NET_BUFFER links or length",
+        ));
         let reserved = core::mem::offset_of!(Buffer, NdisPoolHandle);
         let end = core::mem::offset_of!(Buffer, MiniportReserved);
-        fixed.push((offset + reserved, offset + end, "NdisReserved or ProtocolReserved of a NET_BUFFER"));
+        fixed.push((
+            offset + reserved,
+            offset + end,
+            "NdisReserved or ProtocolReserved of a NET_BUFFER",
+        ));
         mdls.extend(own);
     }
     header(block, block + plan.buffers[0], source, &list.info);
     let first = core::mem::offset_of!(List, FirstNetBuffer);
-    fixed.push((first, core::mem::offset_of!(List, MiniportReserved), "NET_BUFFER_LIST links or reserved areas"));
+    fixed.push((
+        first,
+        core::mem::offset_of!(List, MiniportReserved),
+        "NET_BUFFER_LIST links or reserved areas",
+    ));
     let source = core::mem::offset_of!(List, SourceHandle);
     fixed.push((source, source + 8, "SourceHandle of a NET_BUFFER_LIST"));
     let mut before = vec![0; plan.size];
     read_bytes(block, &mut before);
-    Built { at: block, block, before, fixed, mdls, data }
+    Built {
+        at: block,
+        block,
+        before,
+        fixed,
+        mdls,
+        data,
+    }
 }
 
 fn poison(from: usize, to: usize) {
@@ -150,16 +187,24 @@ fn buffer(at: usize, next: usize, first: usize, len: usize) {
     // Only the low half is the frame's length; the rest of the word is another union member's.
     field!(raw, Buffer, stDataLength).store(len);
     let reserved = core::mem::offset_of!(Buffer, NdisReserved);
-    poison(at + reserved, at + core::mem::offset_of!(Buffer, MiniportReserved));
+    poison(
+        at + reserved,
+        at + core::mem::offset_of!(Buffer, MiniportReserved),
+    );
 }
 
 fn header(at: usize, first: usize, source: usize, info: &[(usize, u64)]) {
     let raw = at as *mut List;
     field!(raw, List, FirstNetBuffer).store(first as *mut Buffer);
-    field!(raw, List, SourceHandle).cast::<usize>().store(source);
+    field!(raw, List, SourceHandle)
+        .cast::<usize>()
+        .store(source);
     field!(raw, List, Status).store(NO_STATUS);
     let reserved = core::mem::offset_of!(List, NdisReserved);
-    poison(at + reserved, at + core::mem::offset_of!(List, MiniportReserved));
+    poison(
+        at + reserved,
+        at + core::mem::offset_of!(List, MiniportReserved),
+    );
     for (slot, value) in info {
         slot_of(at, *slot).store(*value);
     }
@@ -167,7 +212,9 @@ fn header(at: usize, first: usize, source: usize, info: &[(usize, u64)]) {
 
 /// An out-of-band slot of a list.
 pub(crate) fn slot_of(list: usize, slot: usize) -> Guest<u64> {
-    field!(list as *mut List, List, NetBufferListInfo).cast::<u64>().index(slot)
+    field!(list as *mut List, List, NetBufferListInfo)
+        .cast::<u64>()
+        .index(slot)
 }
 
 impl Built {
@@ -176,15 +223,21 @@ impl Built {
         let mut after = vec![0; self.before.len()];
         read_bytes(self.block, &mut after);
         let differs = |from: usize, to: usize| after.get(from..to) != self.before.get(from..to);
-        self.fixed.iter().find(|(from, to, _)| differs(*from, *to)).map(|(_, _, what)| *what)
+        self.fixed
+            .iter()
+            .find(|(from, to, _)| differs(*from, *to))
+            .map(|(_, _, what)| *what)
     }
 
     /// Whether a byte of the frames was changed.
     pub(crate) fn data_changed(&self) -> bool {
-        self.data.iter().flat_map(|frame| &frame.pieces).any(|(at, bytes)| {
-            let mut now = vec![0; bytes.len()];
-            kernel().space.read(*at, &mut now).is_none() || now != *bytes
-        })
+        self.data
+            .iter()
+            .flat_map(|frame| &frame.pieces)
+            .any(|(at, bytes)| {
+                let mut now = vec![0; bytes.len()];
+                kernel().space.read(*at, &mut now).is_none() || now != *bytes
+            })
     }
 
     /// Makes all of it inaccessible.

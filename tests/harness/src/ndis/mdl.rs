@@ -32,15 +32,21 @@ pub(crate) fn describe(at: usize, address: usize, len: usize, flags: i16) {
     field!(mdl, MDL, Next).store(core::ptr::null_mut());
     field!(mdl, MDL, Size).store(i16::try_from(bytes_for(address, len)).unwrap_or(i16::MAX));
     field!(mdl, MDL, MdlFlags).store(flags);
-    field!(mdl, MDL, StartVa).cast::<usize>().store(address & !(PAGE - 1));
+    field!(mdl, MDL, StartVa)
+        .cast::<usize>()
+        .store(address & !(PAGE - 1));
     field!(mdl, MDL, ByteOffset).store(u32::try_from(address % PAGE).unwrap_or(0));
     field!(mdl, MDL, ByteCount).store(u32::try_from(len).unwrap_or(u32::MAX));
     let mapped = if flags & NONPAGED != 0 { address } else { 0 };
-    field!(mdl, MDL, MappedSystemVa).cast::<usize>().store(mapped);
+    field!(mdl, MDL, MappedSystemVa)
+        .cast::<usize>()
+        .store(mapped);
     let first = address & !(PAGE - 1);
     for index in 0..(address % PAGE + len).div_ceil(PAGE) {
         let physical = kernel().space.physical(first + index * PAGE).unwrap_or(0);
-        Guest::<u64>::new(at + size_of::<MDL>()).index(index).store(physical / PAGE as u64);
+        Guest::<u64>::new(at + size_of::<MDL>())
+            .index(index)
+            .store(physical / PAGE as u64);
     }
 }
 
@@ -81,9 +87,16 @@ impl Piece {
         while done < out.len() {
             let at = first + offset + done;
             let run = (PAGE - at % PAGE).min(out.len() - done);
-            let pfn = Guest::<u64>::new(self.at + size_of::<MDL>()).index(at / PAGE).load();
+            let pfn = Guest::<u64>::new(self.at + size_of::<MDL>())
+                .index(at / PAGE)
+                .load();
             let physical = pfn * PAGE as u64 + (at % PAGE) as u64;
-            if kernel.space.ram().read(physical, &mut out[done..done + run]).is_none() {
+            if kernel
+                .space
+                .ram()
+                .read(physical, &mut out[done..done + run])
+                .is_none()
+            {
                 return;
             }
             done += run;
@@ -132,14 +145,20 @@ extern "win64" fn allocate(handle: usize, address: usize, len: u32) -> usize {
     }
     let at = kernel.pool.allocate_own(bytes_for(address, len as usize));
     describe(at, address, len as usize, NONPAGED);
-    kernel.ndis.objects.add(at, Kind::Mdl, handle, 0, len as usize);
+    kernel
+        .ndis
+        .objects
+        .add(at, Kind::Mdl, handle, 0, len as usize);
     at
 }
 
 extern "win64" fn free(at: usize) {
     let kernel = kernel();
     if kernel.ndis.objects.remove(at, Kind::Mdl).is_none() {
-        rules::violate(&FREE, format!("NdisFreeMdl: {at:#x} is no live MDL of NDIS"));
+        rules::violate(
+            &FREE,
+            format!("NdisFreeMdl: {at:#x} is no live MDL of NDIS"),
+        );
         return;
     }
     kernel.pool.free(at, None);

@@ -24,7 +24,9 @@ extern "win64" fn allocate(handle: usize, len: u32, tag: u32, _priority: i32) ->
     let kernel = kernel();
     let len = len as usize;
     // The owner is NDIS's to know: the pool's own leak report would name the block a second time.
-    let Some(at) = kernel.pool.allocate(len, tag, false, String::new()) else { return 0 };
+    let Some(at) = kernel.pool.allocate(len, tag, false, String::new()) else {
+        return 0;
+    };
     kernel.ndis.objects.add(at, Kind::Memory, handle, 0, len);
     at
 }
@@ -32,11 +34,17 @@ extern "win64" fn allocate(handle: usize, len: u32, tag: u32, _priority: i32) ->
 extern "win64" fn free(at: usize, len: u32, flags: u32) {
     let kernel = kernel();
     let Some(object) = kernel.ndis.objects.remove(at, Kind::Memory) else {
-        rules::violate(&FREE, format!("NdisFreeMemory: {at:#x} is no live memory of NDIS"));
+        rules::violate(
+            &FREE,
+            format!("NdisFreeMemory: {at:#x} is no live memory of NDIS"),
+        );
         return;
     };
     if flags != 0 || (len != 0 && len as usize != object.size) {
-        let what = format!("NdisFreeMemory: length {len}, flags {flags:#x} for {} bytes", object.size);
+        let what = format!(
+            "NdisFreeMemory: length {len}, flags {flags:#x} for {} bytes",
+            object.size
+        );
         rules::violate(&FREE, what);
     }
     kernel.pool.free(at, None);

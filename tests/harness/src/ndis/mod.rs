@@ -117,7 +117,9 @@ impl Ndis {
     }
 
     pub(crate) fn add_adapter(&self, adapter: &Arc<adapter::Adapter>) {
-        self.adapters.lock().insert(adapter.handle, Arc::clone(adapter));
+        self.adapters
+            .lock()
+            .insert(adapter.handle, Arc::clone(adapter));
     }
 
     pub(crate) fn remove_adapter(&self, handle: usize) {
@@ -125,7 +127,9 @@ impl Ndis {
     }
 
     pub(crate) fn add_driver(&self, driver: &Arc<driver::Miniport>) {
-        self.drivers.lock().insert(driver.handle, Arc::clone(driver));
+        self.drivers
+            .lock()
+            .insert(driver.handle, Arc::clone(driver));
     }
 
     pub(crate) fn remove_driver(&self, handle: usize) -> Option<Arc<driver::Miniport>> {
@@ -139,7 +143,11 @@ impl Ndis {
 
     /// The registration made with a driver object.
     pub(crate) fn driver_of_object(&self, object: usize) -> Option<Arc<driver::Miniport>> {
-        self.drivers.lock().values().find(|driver| driver.object == object).map(Arc::clone)
+        self.drivers
+            .lock()
+            .values()
+            .find(|driver| driver.object == object)
+            .map(Arc::clone)
     }
 }
 

@@ -19,7 +19,6 @@ pub(crate) enum Kind {
     Timer,
     WorkItem,
     Configuration,
-    Dma,
 }
 
 /// One allocated object.
@@ -43,43 +42,77 @@ pub(crate) struct Objects(Mutex<BTreeMap<usize, Object>>);
 impl Objects {
     pub(crate) fn add(&self, at: usize, kind: Kind, owner: usize, parent: usize, size: usize) {
         let site = kernel().sched.current().last_call();
-        self.0.lock().insert(at, Object { kind, owner, parent, size, site });
+        self.0.lock().insert(
+            at,
+            Object {
+                kind,
+                owner,
+                parent,
+                size,
+                site,
+            },
+        );
     }
 
     pub(crate) fn get(&self, at: usize, kind: Kind) -> Option<Object> {
-        self.0.lock().get(&at).copied().filter(|object| object.kind == kind)
+        self.0
+            .lock()
+            .get(&at)
+            .copied()
+            .filter(|object| object.kind == kind)
     }
 
     pub(crate) fn remove(&self, at: usize, kind: Kind) -> Option<Object> {
         let mut objects = self.0.lock();
-        let object = objects.get(&at).copied().filter(|object| object.kind == kind)?;
+        let object = objects
+            .get(&at)
+            .copied()
+            .filter(|object| object.kind == kind)?;
         objects.remove(&at);
         Some(object)
     }
 
     /// Number of live objects that came from `parent`.
     pub(crate) fn children(&self, parent: usize) -> usize {
-        self.0.lock().values().filter(|object| object.parent == parent).count()
+        self.0
+            .lock()
+            .values()
+            .filter(|object| object.parent == parent)
+            .count()
     }
 
     /// The `size` of each object of a kind that was allocated with `owner`.
     pub(crate) fn blocks_of(&self, owner: usize, kind: Kind) -> Vec<usize> {
         let objects = self.0.lock();
-        objects.values().filter(|object| object.owner == owner && object.kind == kind).map(|object| object.size).collect()
+        objects
+            .values()
+            .filter(|object| object.owner == owner && object.kind == kind)
+            .map(|object| object.size)
+            .collect()
     }
 
     /// What was allocated with the handle `owner`, in words; one entry per kind and allocating call.
     pub(crate) fn owned_by(&self, owner: usize) -> Vec<String> {
         let mut counts: BTreeMap<(String, &'static str, usize), usize> = BTreeMap::new();
-        for object in self.0.lock().values().filter(|object| object.owner == owner) {
+        for object in self
+            .0
+            .lock()
+            .values()
+            .filter(|object| object.owner == owner)
+        {
             let (export, caller) = object.site;
-            *counts.entry((format!("{:?}", object.kind), export, caller)).or_default() += 1;
+            *counts
+                .entry((format!("{:?}", object.kind), export, caller))
+                .or_default() += 1;
         }
         let kernel = kernel();
         counts
             .into_iter()
             .map(|((kind, export, caller), count)| {
-                format!("{count} {kind} of {export} at {}", kernel.name_address(caller))
+                format!(
+                    "{count} {kind} of {export} at {}",
+                    kernel.name_address(caller)
+                )
             })
             .collect()
     }

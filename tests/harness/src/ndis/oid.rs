@@ -10,7 +10,7 @@ use ndis_sys::{
 use spin::Mutex;
 
 use super::adapter::{self, Adapter};
-use super::contract::{OID_DOUBLE, OID_FOLLOWS, OID_TIME};
+use super::contract::{HEADER, OID_DOUBLE, OID_FOLLOWS, OID_TIME};
 use super::driver::Handler;
 use super::nt::{self, Signal};
 use super::oid_rules::{self, Outcome};
@@ -82,13 +82,22 @@ impl OidRequest {
     /// Asks for `oid`, with `output` bytes of room.
     #[must_use]
     pub fn query(oid: u32, output: usize) -> Self {
-        Self { oid, output, ..Self::default() }
+        Self {
+            oid,
+            output,
+            ..Self::default()
+        }
     }
 
     /// Sets `oid`.
     #[must_use]
     pub fn set(oid: u32, input: impl Into<Vec<u8>>) -> Self {
-        Self { kind: OidKind::Set, oid, input: input.into(), ..Self::default() }
+        Self {
+            kind: OidKind::Set,
+            oid,
+            input: input.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -123,7 +132,10 @@ impl OidResult {
     }
 
     fn refused(status: i32) -> Self {
-        Self { status, ..Self::default() }
+        Self {
+            status,
+            ..Self::default()
+        }
     }
 }
 
@@ -143,7 +155,10 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn new() -> Self {
-        Self { exclusion: Signal::exclusion(), current: Mutex::new(None) }
+        Self {
+            exclusion: Signal::exclusion(),
+            current: Mutex::new(None),
+        }
     }
 
     /// Runs `body` while no request is in the driver and none can enter.
@@ -177,7 +192,8 @@ struct Built {
 }
 
 /// Bytes of the request that stay NDIS's: everything before the counts the driver sets.
-const FIXED: usize = core::mem::offset_of!(Request, DATA) + core::mem::offset_of!(QueryData, BytesWritten);
+const FIXED: usize =
+    core::mem::offset_of!(Request, DATA) + core::mem::offset_of!(QueryData, BytesWritten);
 
 fn build(adapter: &Adapter, request: &OidRequest) -> Built {
     let kernel = kernel();
@@ -186,34 +202,59 @@ fn build(adapter: &Adapter, request: &OidRequest) -> Built {
     let misalign = request.misalign.unwrap_or(choice % 8);
     let block = kernel.pool.allocate_own(2 * CANARY + 8 + len);
     let mut before = vec![FILL; 2 * CANARY + 8 + len];
-    before[CANARY + misalign..CANARY + misalign + request.input.len()].copy_from_slice(&request.input);
+    before[CANARY + misalign..CANARY + misalign + request.input.len()]
+        .copy_from_slice(&request.input);
     write_bytes(block, &before);
     // A buffer of no bytes may have no address either.
-    let buffer = if len == 0 && choice >= 8 { 0 } else { block + CANARY + misalign };
+    let buffer = if len == 0 && choice >= 8 {
+        0
+    } else {
+        block + CANARY + misalign
+    };
     let at = kernel.pool.allocate_own(size_of::<Request>());
     let raw = at as *mut Request;
-    header::write(at, sys::NDIS_OBJECT_TYPE_OID_REQUEST, 2, sys::NDIS_SIZEOF_OID_REQUEST_REVISION_2);
+    header::write(
+        at,
+        sys::NDIS_OBJECT_TYPE_OID_REQUEST,
+        2,
+        sys::NDIS_SIZEOF_OID_REQUEST_REVISION_2,
+    );
     field!(raw, Request, RequestType).store(request.kind.code());
-    field!(raw, Request, RequestId).cast::<usize>().store(at ^ 0x5555_0000);
-    field!(raw, Request, RequestHandle).cast::<usize>().store(adapter.handle);
+    field!(raw, Request, RequestId)
+        .cast::<usize>()
+        .store(at ^ 0x5555_0000);
+    field!(raw, Request, RequestHandle)
+        .cast::<usize>()
+        .store(adapter.handle);
     let data = field!(raw, Request, DATA).address();
     let number = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
     if request.kind == OidKind::Method {
         let data = data as *mut MethodData;
         field!(data, MethodData, Oid).store(request.oid);
-        field!(data, MethodData, InformationBuffer).cast::<usize>().store(buffer);
+        field!(data, MethodData, InformationBuffer)
+            .cast::<usize>()
+            .store(buffer);
         field!(data, MethodData, InputBufferLength).store(number(request.input.len()));
         field!(data, MethodData, OutputBufferLength).store(number(request.output));
         field!(data, MethodData, MethodId).store(request.method);
     } else {
         let data = data as *mut QueryData;
         field!(data, QueryData, Oid).store(request.oid);
-        field!(data, QueryData, InformationBuffer).cast::<usize>().store(buffer);
+        field!(data, QueryData, InformationBuffer)
+            .cast::<usize>()
+            .store(buffer);
         field!(data, QueryData, InformationBufferLength).store(number(len));
     }
     let mut fixed = vec![0; FIXED];
     read_bytes(at, &mut fixed);
-    Built { at, block, buffer, before, request: request.clone(), fixed }
+    Built {
+        at,
+        block,
+        buffer,
+        before,
+        request: request.clone(),
+        fixed,
+    }
 }
 
 impl Built {
@@ -232,18 +273,30 @@ impl Built {
             let data = data as *mut QueryData;
             let count = field!(data, QueryData, BytesWritten).load();
             let needed = field!(data, QueryData, BytesNeeded).load();
-            if self.request.kind == OidKind::Set { (0, count, needed) } else { (count, 0, needed) }
+            if self.request.kind == OidKind::Set {
+                (0, count, needed)
+            } else {
+                (count, 0, needed)
+            }
         };
         let mut fixed = vec![0; FIXED];
         read_bytes(self.at, &mut fixed);
         let mut after = vec![0; self.before.len()];
         read_bytes(self.block, &mut after);
-        let offset = if self.buffer == 0 { CANARY } else { self.buffer - self.block };
+        let offset = if self.buffer == 0 {
+            CANARY
+        } else {
+            self.buffer - self.block
+        };
         let reported = offset..offset + (written as usize).min(self.request.output);
         let is_set = self.request.kind == OidKind::Set;
         let partial = status == sys::NDIS_STATUS_BUFFER_OVERFLOW;
         let whole = offset..offset + self.request.input.len().max(self.request.output);
-        let allowed = if partial || is_set { whole } else { reported.clone() };
+        let allowed = if partial || is_set {
+            whole
+        } else {
+            reported.clone()
+        };
         let stray_write = (0..after.len())
             .find(|index| !allowed.contains(index) && after.get(*index) != self.before.get(*index))
             .map(|index| index.wrapping_sub(offset));
@@ -264,7 +317,17 @@ impl Built {
             revisioned: REVISIONED.contains(&self.request.oid),
         };
         let data = after.get(reported).map(<[u8]>::to_vec).unwrap_or_default();
-        (outcome, OidResult { status, written, read, needed, revision, data })
+        (
+            outcome,
+            OidResult {
+                status,
+                written,
+                read,
+                needed,
+                revision,
+                data,
+            },
+        )
     }
 
     fn free(self) {
@@ -291,9 +354,15 @@ fn exclusive(adapter: &Arc<Adapter>, request: &OidRequest) -> OidResult {
     let built = build(adapter, request);
     let signal = Signal::new();
     let configurations = adapter.statuses.current_configs();
-    *adapter.requests.current.lock() = Some(Current { at: built.at, signal, completed: None });
+    *adapter.requests.current.lock() = Some(Current {
+        at: built.at,
+        signal,
+        completed: None,
+    });
     let started = kernel().sched.now();
-    let returned = adapter.driver.call_status(Handler::OidRequest, &[adapter.context(), built.at]);
+    let returned = adapter
+        .driver
+        .call_status(Handler::OidRequest, &[adapter.context(), built.at]);
     if returned == sys::NDIS_STATUS_PENDING {
         wait(adapter, request, &built, signal);
     }
@@ -306,7 +375,10 @@ fn exclusive(adapter: &Arc<Adapter>, request: &OidRequest) -> OidResult {
         (status, Some(_)) => {
             rules::violate(
                 &OID_DOUBLE,
-                format!("OID {:#010x} was completed and returned {status:#x}", request.oid),
+                format!(
+                    "OID {:#010x} was completed and returned {status:#x}",
+                    request.oid
+                ),
             );
             status
         }
@@ -314,13 +386,25 @@ fn exclusive(adapter: &Arc<Adapter>, request: &OidRequest) -> OidResult {
     };
     if took > LIMIT {
         let seconds = took / SECOND;
-        rules::violate(&OID_TIME, format!("OID {:#010x} took {seconds} s", request.oid));
+        rules::violate(
+            &OID_TIME,
+            format!("OID {:#010x} took {seconds} s", request.oid),
+        );
     }
     let (outcome, result) = built.outcome(status);
     for (rule, what) in oid_rules::faults(&outcome) {
         rules::violate(rule, what);
     }
     built.free();
+    if result.is_success()
+        && request.kind == OidKind::Query
+        && request.oid == sys::OID_GEN_STATISTICS
+    {
+        let fault = oid_rules::statistics_fault(&result.data, adapter.driver.minor);
+        fault
+            .into_iter()
+            .for_each(|what| rules::violate(&HEADER, what));
+    }
     if result.is_success() && request.kind == OidKind::Set {
         accepted(adapter, request, configurations);
     }
@@ -329,7 +413,9 @@ fn exclusive(adapter: &Arc<Adapter>, request: &OidRequest) -> OidResult {
 
 /// Waits for a pending request; cancels it if that was asked for, or if it never ends by itself.
 fn wait(adapter: &Arc<Adapter>, request: &OidRequest, built: &Built, signal: Signal) {
-    let id = field!(built.at as *mut Request, Request, RequestId).cast::<usize>().load();
+    let id = field!(built.at as *mut Request, Request, RequestId)
+        .cast::<usize>()
+        .load();
     let cancel = || {
         let arguments = [adapter.context(), id];
         if kernel().sched.chance(2) {
@@ -349,7 +435,11 @@ fn wait(adapter: &Arc<Adapter>, request: &OidRequest, built: &Built, signal: Sig
     }
     cancel();
     if !signal.wait(Some(LIMIT)) {
-        let what = format!("OID {:#010x} is pending for {} s, and cancelled in vain", request.oid, 2 * LIMIT / SECOND);
+        let what = format!(
+            "OID {:#010x} is pending for {} s, and cancelled in vain",
+            request.oid,
+            2 * LIMIT / SECOND
+        );
         rules::die(&OID_TIME, what);
     }
 }
@@ -358,20 +448,33 @@ fn wait(adapter: &Arc<Adapter>, request: &OidRequest, built: &Built, signal: Sig
 fn accepted(adapter: &Arc<Adapter>, request: &OidRequest, configurations: usize) {
     match request.oid {
         sys::OID_GEN_CURRENT_PACKET_FILTER => {
-            let bytes = request.input.get(..4).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
-            adapter.filter.store(u32::from_le_bytes(bytes), Ordering::Release);
+            let bytes = request
+                .input
+                .get(..4)
+                .and_then(|bytes| bytes.try_into().ok())
+                .unwrap_or_default();
+            adapter
+                .filter
+                .store(u32::from_le_bytes(bytes), Ordering::Release);
         }
         sys::OID_TCP_OFFLOAD_PARAMETERS | sys::OID_OFFLOAD_ENCAPSULATION => {
             let adapter = Arc::clone(adapter);
             let oid = request.oid;
             let check = move || {
-                if adapter.state().may_request() && adapter.statuses.current_configs() == configurations {
-                    let what = format!("no TASK_OFFLOAD_CURRENT_CONFIG 1 s after the success of OID {oid:#010x}");
+                if adapter.state().may_request()
+                    && adapter.statuses.current_configs() == configurations
+                {
+                    let what = format!(
+                        "no TASK_OFFLOAD_CURRENT_CONFIG 1 s after the success of OID {oid:#010x}"
+                    );
                     rules::violate(&OID_FOLLOWS, what);
                 }
             };
             let kernel = kernel();
-            kernel.sched.events.add(kernel.sched.now() + SECOND, events::Event::Action(Box::new(check)));
+            kernel.sched.events.add(
+                kernel.sched.now() + SECOND,
+                events::Event::Action(Box::new(check)),
+            );
         }
         _ => {}
     }
@@ -381,7 +484,10 @@ extern "win64" fn complete(handle: usize, request: usize, status: NDIS_STATUS) {
     let adapter = adapter::of(handle, "NdisMOidRequestComplete");
     adapter::expect_no_lock("NdisMOidRequestComplete", false);
     if status == sys::NDIS_STATUS_PENDING {
-        rules::violate(&contract::OID_STATUS, "NdisMOidRequestComplete with NDIS_STATUS_PENDING");
+        rules::violate(
+            &contract::OID_STATUS,
+            "NdisMOidRequestComplete with NDIS_STATUS_PENDING",
+        );
     }
     let signal = {
         let mut current = adapter.requests.current.lock();
@@ -395,14 +501,20 @@ extern "win64" fn complete(handle: usize, request: usize, status: NDIS_STATUS) {
     };
     match signal {
         Some(signal) => signal.set(),
-        None => rules::violate(&OID_DOUBLE, format!("NdisMOidRequestComplete: {request:#x} is not pending")),
+        None => rules::violate(
+            &OID_DOUBLE,
+            format!("NdisMOidRequestComplete: {request:#x} is not pending"),
+        ),
     }
 }
 
 /// No direct request is ever sent.
 extern "win64" fn direct_complete(handle: usize, request: usize, _status: NDIS_STATUS) {
     let _ = adapter::of(handle, "NdisMDirectOidRequestComplete");
-    rules::violate(&OID_DOUBLE, format!("NdisMDirectOidRequestComplete: {request:#x} is not pending"));
+    rules::violate(
+        &OID_DOUBLE,
+        format!("NdisMDirectOidRequestComplete: {request:#x} is not pending"),
+    );
 }
 
 /// The identifier a request of `at` carries; for tests that complete requests themselves.
@@ -411,4 +523,3 @@ pub(super) fn oid_of(at: usize) -> u32 {
     let data = field!(at as *mut Request, Request, DATA).address();
     field!(data as *mut QueryData, QueryData, Oid).load()
 }
-

@@ -39,7 +39,14 @@ const INVOKE_ALWAYS: u8 = 0xE0;
 type Irp = *mut IRP;
 
 fn location(packet: Irp) -> Guest<*mut IO_STACK_LOCATION> {
-    field!(packet, IRP, Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation)
+    field!(
+        packet,
+        IRP,
+        Tail.Overlay
+            .__bindgen_anon_2
+            .__bindgen_anon_1
+            .CurrentStackLocation
+    )
 }
 
 fn status_of(packet: Irp) -> Guest<i32> {
@@ -49,14 +56,23 @@ fn status_of(packet: Irp) -> Guest<i32> {
 extern "win64" fn add_device(object: *mut DRIVER_OBJECT, physical: usize) -> i32 {
     let kernel = kernel();
     check_object(object);
-    let Some(driver) = kernel.ndis.driver_of_object(object as usize) else { return STATUS_UNSUCCESSFUL };
+    let Some(driver) = kernel.ndis.driver_of_object(object as usize) else {
+        return STATUS_UNSUCCESSFUL;
+    };
     let functional = device::make(object, 0, FILE_DEVICE_NETWORK, Device::default());
     let next = nt::call("IoAttachDeviceToDeviceStack", &[functional, physical]);
     if next == 0 {
         nt::call("IoDeleteDevice", &[functional]);
         return STATUS_NO_SUCH_DEVICE;
     }
-    let adapter = Adapter::create(&driver, Devices { physical, functional, next });
+    let adapter = Adapter::create(
+        &driver,
+        Devices {
+            physical,
+            functional,
+            next,
+        },
+    );
     let handler = driver.add_device.load(Ordering::Acquire);
     if handler != 0 {
         let arguments = [adapter.handle, driver.context];
@@ -77,7 +93,11 @@ fn detach(adapter: &Adapter) {
 }
 
 fn adapter_of(object: usize) -> Option<Arc<Adapter>> {
-    kernel().ndis.all_adapters().into_iter().find(|adapter| adapter.devices.functional == object)
+    kernel()
+        .ndis
+        .all_adapters()
+        .into_iter()
+        .find(|adapter| adapter.devices.functional == object)
 }
 
 /// Passes a packet down as it is.
@@ -98,8 +118,12 @@ fn forward_and_wait(adapter: &Adapter, packet: Irp) -> i32 {
     write_bytes(next as usize, &copy);
     let routine = nt::own_routine("NdisIrpCompletion");
     field!(next, IO_STACK_LOCATION, Control).store(INVOKE_ALWAYS);
-    field!(next, IO_STACK_LOCATION, CompletionRoutine).cast::<usize>().store(routine);
-    field!(next, IO_STACK_LOCATION, Context).cast::<usize>().store(signal.address());
+    field!(next, IO_STACK_LOCATION, CompletionRoutine)
+        .cast::<usize>()
+        .store(routine);
+    field!(next, IO_STACK_LOCATION, Context)
+        .cast::<usize>()
+        .store(signal.address());
     let returned = irp::call(adapter.devices.next as *mut DEVICE_OBJECT, packet);
     if returned == STATUS_PENDING {
         signal.wait(None);
@@ -120,7 +144,9 @@ fn complete(packet: Irp, status: i32) -> i32 {
 }
 
 extern "win64" fn dispatch(object: usize, packet: Irp) -> i32 {
-    let Some(adapter) = adapter_of(object) else { return complete(packet, STATUS_NO_SUCH_DEVICE) };
+    let Some(adapter) = adapter_of(object) else {
+        return complete(packet, STATUS_NO_SUCH_DEVICE);
+    };
     let stack = location(packet).load();
     let major = field!(stack, IO_STACK_LOCATION, MajorFunction).load();
     let function = field!(stack, IO_STACK_LOCATION, MinorFunction).load();
@@ -137,14 +163,22 @@ fn plug_and_play(adapter: &Arc<Adapter>, packet: Irp, function: u8) -> i32 {
     match function {
         minor::START => {
             let status = forward_and_wait(adapter, packet);
-            if status < 0 { complete(packet, status) } else { complete(packet, start(adapter)) }
+            if status < 0 {
+                complete(packet, status)
+            } else {
+                complete(packet, start(adapter))
+            }
         }
         minor::QUERY_STOP | minor::QUERY_REMOVE | minor::CANCEL_STOP | minor::CANCEL_REMOVE => {
             status_of(packet).store(0);
             skip(adapter, packet)
         }
         minor::STOP => {
-            lifecycle::stop(adapter, sys::NDIS_PAUSE_NDIS_INTERNAL, sys::NdisHaltDeviceStopped);
+            lifecycle::stop(
+                adapter,
+                sys::NDIS_PAUSE_NDIS_INTERNAL,
+                sys::NdisHaltDeviceStopped,
+            );
             status_of(packet).store(0);
             skip(adapter, packet)
         }
@@ -162,7 +196,11 @@ fn plug_and_play(adapter: &Arc<Adapter>, packet: Irp, function: u8) -> i32 {
 fn start(adapter: &Arc<Adapter>) -> i32 {
     let status = lifecycle::initialize(adapter);
     if status != sys::NDIS_STATUS_SUCCESS {
-        return if status < 0 { status } else { STATUS_UNSUCCESSFUL };
+        return if status < 0 {
+            status
+        } else {
+            STATUS_UNSUCCESSFUL
+        };
     }
     if adapter.binding.settings().restart {
         lifecycle::restart(adapter);

@@ -2,9 +2,9 @@
 //! was freed is inaccessible at once.
 
 use ndis_sys::{
-    self as sys, NET_BUFFER as Buffer, NET_BUFFER_LIST as List, NET_BUFFER_LIST_CONTEXT as Context,
-    NET_BUFFER_LIST_POOL_PARAMETERS as ListParameters, NET_BUFFER_POOL_PARAMETERS as BufferParameters,
-    NDIS_STATUS,
+    self as sys, NDIS_STATUS, NET_BUFFER as Buffer, NET_BUFFER_LIST as List,
+    NET_BUFFER_LIST_CONTEXT as Context, NET_BUFFER_LIST_POOL_PARAMETERS as ListParameters,
+    NET_BUFFER_POOL_PARAMETERS as BufferParameters,
 };
 use wdk_sys::MDL;
 
@@ -40,7 +40,10 @@ const WITH_DATA: usize = 1 << 33;
 
 fn expect_size(size: u16, what: &str) {
     if !usize::from(size).is_multiple_of(sys::MEMORY_ALLOCATION_ALIGNMENT) {
-        rules::violate(&POOL, format!("{what}: context size {size} is no multiple of 16"));
+        rules::violate(
+            &POOL,
+            format!("{what}: context size {size} is no multiple of 16"),
+        );
     }
 }
 
@@ -67,7 +70,10 @@ extern "win64" fn allocate_list_pool(owner: usize, parameters: *const ListParame
     }
     let flags = usize::from(with_buffer) * WITH_BUFFER + usize::from(with_data) * WITH_DATA;
     let pool = handle::fresh();
-    kernel().ndis.objects.add(pool, Kind::ListPool, owner, 0, usize::from(context) | flags);
+    kernel()
+        .ndis
+        .objects
+        .add(pool, Kind::ListPool, owner, 0, usize::from(context) | flags);
     pool
 }
 
@@ -86,7 +92,10 @@ extern "win64" fn allocate_buffer_pool(owner: usize, parameters: *const BufferPa
         return 0;
     }
     let pool = handle::fresh();
-    kernel().ndis.objects.add(pool, Kind::BufferPool, owner, 0, 0);
+    kernel()
+        .ndis
+        .objects
+        .add(pool, Kind::BufferPool, owner, 0, 0);
     pool
 }
 
@@ -98,7 +107,10 @@ fn free_pool(pool: usize, kind: Kind) {
     }
     let left = objects.children(pool);
     if left != 0 {
-        rules::violate(&POOL, format!("{kind:?} freed with {left} objects of it in use"));
+        rules::violate(
+            &POOL,
+            format!("{kind:?} freed with {left} objects of it in use"),
+        );
     }
     objects.remove(pool, kind);
 }
@@ -122,7 +134,9 @@ fn new_list(pool: usize, owner: usize, context: u16, back_fill: u16) -> usize {
     let kernel = kernel();
     let at = kernel.pool.allocate_own(size_of::<List>());
     let raw = at as *mut List;
-    field!(raw, List, NdisPoolHandle).cast::<usize>().store(pool);
+    field!(raw, List, NdisPoolHandle)
+        .cast::<usize>()
+        .store(pool);
     kernel.ndis.objects.add(at, Kind::List, owner, pool, 0);
     let base = pool_of(pool, Kind::ListPool).size & 0xFFFF;
     let own = base + usize::from(context) + usize::from(back_fill);
@@ -142,7 +156,10 @@ fn add_context(list: usize, size: usize, offset: usize, owner: usize) {
     field!(raw, Context, Size).store(u16::try_from(size).unwrap_or(u16::MAX));
     field!(raw, Context, Offset).store(u16::try_from(offset).unwrap_or(u16::MAX));
     head.store(raw);
-    kernel.ndis.objects.add(at, Kind::Context, owner, list, size);
+    kernel
+        .ndis
+        .objects
+        .add(at, Kind::Context, owner, list, size);
 }
 
 extern "win64" fn allocate_list(pool: usize, context: u16, back_fill: u16) -> usize {
@@ -157,11 +174,20 @@ extern "win64" fn allocate_list(pool: usize, context: u16, back_fill: u16) -> us
 }
 
 /// Makes a buffer over an MDL chain.
-fn new_buffer(pool: usize, owner: usize, parent: usize, chain: usize, offset: u32, len: usize) -> usize {
+fn new_buffer(
+    pool: usize,
+    owner: usize,
+    parent: usize,
+    chain: usize,
+    offset: u32,
+    len: usize,
+) -> usize {
     let kernel = kernel();
     let at = kernel.pool.allocate_own(size_of::<Buffer>());
     let raw = at as *mut Buffer;
-    field!(raw, Buffer, NdisPoolHandle).cast::<usize>().store(pool);
+    field!(raw, Buffer, NdisPoolHandle)
+        .cast::<usize>()
+        .store(pool);
     field!(raw, Buffer, MdlChain).store(chain as *mut MDL);
     field!(raw, Buffer, DataOffset).store(offset);
     field!(raw, Buffer, stDataLength).store(len);
@@ -218,10 +244,17 @@ extern "win64" fn free_list(at: usize) {
     let kernel = kernel();
     let Some(list) = kernel.ndis.objects.get(at, Kind::List) else {
         let block = kernel.pool.describe(at).unwrap_or_default();
-        rules::violate(&FREE, format!("NdisFreeNetBufferList: {at:#x} is no live list{block}"));
+        rules::violate(
+            &FREE,
+            format!("NdisFreeNetBufferList: {at:#x} is no live list{block}"),
+        );
         return;
     };
-    if kernel.ndis.adapter(list.owner).is_some_and(|adapter| adapter.receives.holds(at)) {
+    if kernel
+        .ndis
+        .adapter(list.owner)
+        .is_some_and(|adapter| adapter.receives.holds(at))
+    {
         rules::violate(&FREE, format!("list {at:#x} freed while it is indicated"));
         return;
     }
@@ -233,9 +266,16 @@ extern "win64" fn free_list(at: usize) {
         context = field!(context, Context, Next).load();
     }
     // One context is the list's own; one that was added later must be freed first.
-    let pool = kernel.ndis.objects.get(list.parent, Kind::ListPool).map_or(0, |pool| pool.size & 0xFFFF);
+    let pool = kernel
+        .ndis
+        .objects
+        .get(list.parent, Kind::ListPool)
+        .map_or(0, |pool| pool.size & 0xFFFF);
     if contexts.len() > usize::from(pool != 0).max(1) {
-        rules::violate(&POOL, format!("list {at:#x} freed before the contexts added to it"));
+        rules::violate(
+            &POOL,
+            format!("list {at:#x} freed before the contexts added to it"),
+        );
     }
     for context in contexts {
         if kernel.ndis.objects.remove(context, Kind::Context).is_some() {
@@ -243,11 +283,19 @@ extern "win64" fn free_list(at: usize) {
         }
     }
     let buffer = field!(raw, List, FirstNetBuffer).load() as usize;
-    if kernel.ndis.objects.get(buffer, Kind::Buffer).is_some_and(|buffer| buffer.parent == at) {
+    if kernel
+        .ndis
+        .objects
+        .get(buffer, Kind::Buffer)
+        .is_some_and(|buffer| buffer.parent == at)
+    {
         kernel.ndis.objects.remove(buffer, Kind::Buffer);
         kernel.pool.free(buffer, None);
     } else if kernel.ndis.objects.children(at) != 0 {
-        rules::violate(&POOL, format!("list {at:#x} freed without the buffer it was allocated with"));
+        rules::violate(
+            &POOL,
+            format!("list {at:#x} freed without the buffer it was allocated with"),
+        );
     }
     kernel.ndis.objects.remove(at, Kind::List);
     kernel.pool.free(at, None);
@@ -265,20 +313,37 @@ extern "win64" fn allocate_buffer(pool: usize, chain: usize, offset: u32, len: u
 extern "win64" fn free_buffer(at: usize) {
     let kernel = kernel();
     let found = kernel.ndis.objects.get(at, Kind::Buffer);
-    let own = found.is_some_and(|buffer| kernel.ndis.objects.get(buffer.parent, Kind::BufferPool).is_some());
+    let own = found.is_some_and(|buffer| {
+        kernel
+            .ndis
+            .objects
+            .get(buffer.parent, Kind::BufferPool)
+            .is_some()
+    });
     if !own {
-        rules::violate(&FREE, format!("NdisFreeNetBuffer: {at:#x} is no live buffer of a buffer pool"));
+        rules::violate(
+            &FREE,
+            format!("NdisFreeNetBuffer: {at:#x} is no live buffer of a buffer pool"),
+        );
         return;
     }
     kernel.ndis.objects.remove(at, Kind::Buffer);
     kernel.pool.free(at, None);
 }
 
-extern "win64" fn allocate_context(list: usize, size: u16, back_fill: u16, tag: u32) -> NDIS_STATUS {
+extern "win64" fn allocate_context(
+    list: usize,
+    size: u16,
+    back_fill: u16,
+    tag: u32,
+) -> NDIS_STATUS {
     let fail = told_to_fail();
     let kernel = kernel();
     let Some(found) = kernel.ndis.objects.get(list, Kind::List) else {
-        rules::violate(&FREE, format!("NdisAllocateNetBufferListContext: {list:#x} is no live list"));
+        rules::violate(
+            &FREE,
+            format!("NdisAllocateNetBufferListContext: {list:#x} is no live list"),
+        );
         return sys::NDIS_STATUS_FAILURE;
     };
     expect_size(size, "NdisAllocateNetBufferListContext");
@@ -297,9 +362,16 @@ extern "win64" fn free_context(list: usize, size: u16) {
     let kernel = kernel();
     let head = field!(list as *mut List, List, Context);
     let at = head.load();
-    let whole = kernel.ndis.objects.get(at as usize, Kind::Context).map(|context| context.size);
+    let whole = kernel
+        .ndis
+        .objects
+        .get(at as usize, Kind::Context)
+        .map(|context| context.size);
     if whole.is_none_or(|whole| whole < usize::from(size)) {
-        rules::violate(&FREE, format!("NdisFreeNetBufferListContext: list {list:#x} has no context of {size}"));
+        rules::violate(
+            &FREE,
+            format!("NdisFreeNetBufferListContext: list {list:#x} has no context of {size}"),
+        );
         return;
     }
     head.store(field!(at, Context, Next).load());

@@ -42,7 +42,13 @@ fn set_power(adapter: &Arc<Adapter>, state: u32) {
     let request = OidRequest::set(sys::OID_PNP_SET_POWER, state.to_le_bytes());
     let result = oid::run(adapter, &request);
     if !result.is_success() && !adapter.surprise_removed.load(Ordering::Acquire) {
-        rules::violate(&POWER, format!("OID_PNP_SET_POWER to state {state} ended with {:#x}", result.status));
+        rules::violate(
+            &POWER,
+            format!(
+                "OID_PNP_SET_POWER to state {state} ended with {:#x}",
+                result.status
+            ),
+        );
     }
 }
 
@@ -51,7 +57,8 @@ pub(crate) fn down(adapter: &Arc<Adapter>, state: u32) {
     if adapter.in_low_power() || !matches!(adapter.state(), State::Running | State::Paused) {
         return;
     }
-    let keeps_running = adapter.attributes.lock().flags & sys::NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND != 0;
+    let keeps_running =
+        adapter.attributes.lock().flags & sys::NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND != 0;
     if adapter.state() == State::Running && !keeps_running {
         lifecycle::pause(adapter, sys::NDIS_PAUSE_LOW_POWER);
         adapter.paused_for_power.store(true, Ordering::Release);
@@ -60,7 +67,10 @@ pub(crate) fn down(adapter: &Arc<Adapter>, state: u32) {
     adapter.low_power.store(true, Ordering::Release);
     status::expect_link_unknown(adapter);
     if adapter.sends.outstanding() != 0 {
-        let what = format!("{} sends outstanding after OID_PNP_SET_POWER to state {state}", adapter.sends.outstanding());
+        let what = format!(
+            "{} sends outstanding after OID_PNP_SET_POWER to state {state}",
+            adapter.sends.outstanding()
+        );
         rules::violate(&POWER, what);
     }
 }

@@ -1,9 +1,7 @@
 //! `NdisGetRssProcessorInformation`: the processors RSS may use, at an offset and with a stride that differ from
 //! seed to seed, as the structure allows.
 
-use ndis_sys::{
-    self as sys, NDIS_RSS_PROCESSOR, NDIS_RSS_PROCESSOR_INFO as Info, NDIS_STATUS,
-};
+use ndis_sys::{self as sys, NDIS_RSS_PROCESSOR, NDIS_RSS_PROCESSOR_INFO as Info, NDIS_STATUS};
 use wdk_sys::PROCESSOR_NUMBER;
 
 use super::{adapter, header};
@@ -29,7 +27,11 @@ impl Shape {
     fn choose(choice: u32, count: usize) -> Self {
         let head = sys::NDIS_SIZEOF_RSS_PROCESSOR_INFO_REVISION_2;
         let entry = size_of::<NDIS_RSS_PROCESSOR>();
-        Self { offset: head + 8 * (choice % 4) as usize, stride: entry + 4 * (choice / 4 % 4) as usize, count }
+        Self {
+            offset: head + 8 * (choice % 4) as usize,
+            stride: entry + 4 * (choice / 4 % 4) as usize,
+            count,
+        }
     }
 
     const fn size(self) -> usize {
@@ -43,9 +45,13 @@ extern "win64" fn information(handle: usize, out: *mut Info, size: *mut usize) -
     let kernel = kernel();
     let settings = adapter.binding.settings();
     let cpus = kernel.sched.cpus().len();
-    let base = settings.rss_base.min(u8::try_from(cpus - 1).unwrap_or(u8::MAX));
+    let base = settings
+        .rss_base
+        .min(u8::try_from(cpus - 1).unwrap_or(u8::MAX));
     let available = cpus - usize::from(base);
-    let count = settings.rss_processors.map_or(available, |most| most.clamp(1, available));
+    let count = settings
+        .rss_processors
+        .map_or(available, |most| most.clamp(1, available));
     // The same shape for both calls of one adapter: the size is asked for first.
     let shape = Shape::choose(settings.rss_shape, count);
     let given = Guest::from(size).load();
@@ -60,7 +66,12 @@ extern "win64" fn information(handle: usize, out: *mut Info, size: *mut usize) -
     write_bytes(out as usize, &vec![0xB7; shape.size()]);
     let head = sys::NDIS_SIZEOF_RSS_PROCESSOR_INFO_REVISION_2;
     write_bytes(out as usize, &vec![0; head]);
-    header::write(out as usize, sys::NDIS_OBJECT_TYPE_RSS_PROCESSOR_INFO, 2, head);
+    header::write(
+        out as usize,
+        sys::NDIS_OBJECT_TYPE_RSS_PROCESSOR_INFO,
+        2,
+        head,
+    );
     let number = |index: usize| PROCESSOR_NUMBER {
         Group: 0,
         Number: u8::try_from(index).unwrap_or(0),
@@ -92,8 +103,13 @@ mod tests {
     fn every_shape_is_legal_and_they_differ() {
         let shapes: Vec<Shape> = (0..16).map(|choice| Shape::choose(choice, 3)).collect();
         for shape in &shapes {
-            assert!(shape.offset >= 40 && shape.offset.is_multiple_of(8), "{shape:?}");
-            assert!(shape.stride >= size_of::<NDIS_RSS_PROCESSOR>() && shape.stride.is_multiple_of(2));
+            assert!(
+                shape.offset >= 40 && shape.offset.is_multiple_of(8),
+                "{shape:?}"
+            );
+            assert!(
+                shape.stride >= size_of::<NDIS_RSS_PROCESSOR>() && shape.stride.is_multiple_of(2)
+            );
             assert_eq!(shape.size(), shape.offset + 3 * shape.stride);
         }
         assert!(shapes.iter().any(|shape| shape.stride != shapes[0].stride));

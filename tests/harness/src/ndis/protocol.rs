@@ -94,7 +94,11 @@ impl Received {
     /// An out-of-band slot.
     #[must_use]
     pub fn slot(&self, which: i32) -> u64 {
-        usize::try_from(which).ok().and_then(|index| self.info.get(index)).copied().unwrap_or(0)
+        usize::try_from(which)
+            .ok()
+            .and_then(|index| self.info.get(index))
+            .copied()
+            .unwrap_or(0)
     }
 }
 
@@ -117,7 +121,9 @@ impl Default for Settings {
         Self {
             keywords: Vec::new(),
             restart: true,
-            filter: sys::NDIS_PACKET_TYPE_DIRECTED | sys::NDIS_PACKET_TYPE_MULTICAST | sys::NDIS_PACKET_TYPE_BROADCAST,
+            filter: sys::NDIS_PACKET_TYPE_DIRECTED
+                | sys::NDIS_PACKET_TYPE_MULTICAST
+                | sys::NDIS_PACKET_TYPE_BROADCAST,
             policy: ReceivePolicy::Either,
             rss_base: 0,
             rss_processors: None,
@@ -169,7 +175,12 @@ impl Binding {
 }
 
 /// The driver indicated frames: `lists` are held by the protocol now. Called inside the indication.
-pub(crate) fn received(adapter: &Arc<Adapter>, frames: Vec<Received>, lists: &[usize], deliver: bool) {
+pub(crate) fn received(
+    adapter: &Arc<Adapter>,
+    frames: Vec<Received>,
+    lists: &[usize],
+    deliver: bool,
+) {
     if deliver {
         adapter.binding.inbox.lock().extend(frames);
     }
@@ -189,7 +200,9 @@ pub(crate) fn received(adapter: &Arc<Adapter>, frames: Vec<Received>, lists: &[u
     adapter.binding.held.lock().extend(lists.iter().copied());
     if policy != ReceivePolicy::Hold && !adapter.binding.returning.swap(true, Ordering::AcqRel) {
         let returner = Arc::clone(adapter);
-        kernel().sched.spawn("protocol returns", Box::new(move || return_all(&returner)));
+        kernel()
+            .sched
+            .spawn("protocol returns", Box::new(move || return_all(&returner)));
     }
 }
 
@@ -208,7 +221,9 @@ fn return_all(adapter: &Arc<Adapter>) {
 
 /// The adapter is being paused: the protocol gives back what it holds. On a thread of its own.
 pub(crate) fn pausing(adapter: &Arc<Adapter>) {
-    while adapter.state() == State::Pausing && !adapter.binding.hold_through_pause.load(Ordering::Acquire) {
+    while adapter.state() == State::Pausing
+        && !adapter.binding.hold_through_pause.load(Ordering::Acquire)
+    {
         return_all(adapter);
         if adapter.receives.outstanding() == 0 {
             return;
@@ -222,10 +237,18 @@ pub(crate) fn pausing(adapter: &Arc<Adapter>) {
 /// The adapter runs: the protocol sets what it wants to receive.
 pub(crate) fn restarted(adapter: &Arc<Adapter>) {
     let filter = adapter.binding.settings.lock().filter;
-    let supported = adapter.attributes.lock().general.as_ref().map_or(0, |general| general.filters);
+    let supported = adapter
+        .attributes
+        .lock()
+        .general
+        .as_ref()
+        .map_or(0, |general| general.filters);
     if filter & supported != 0 {
         let value = (filter & supported).to_le_bytes();
-        oid::run(adapter, &OidRequest::set(sys::OID_GEN_CURRENT_PACKET_FILTER, value));
+        oid::run(
+            adapter,
+            &OidRequest::set(sys::OID_GEN_CURRENT_PACKET_FILTER, value),
+        );
     }
 }
 
@@ -249,8 +272,12 @@ impl Harness {
     /// Sets a keyword of every adapter that is added from now on; `None` removes it.
     pub fn set_default_keyword(&self, keyword: &str, value: Option<Value>) {
         let mut settings = self.kernel.ndis.settings.lock();
-        settings.keywords.retain(|(known, _)| !known.eq_ignore_ascii_case(keyword));
-        settings.keywords.extend(value.map(|value| (keyword.to_owned(), value)));
+        settings
+            .keywords
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(keyword));
+        settings
+            .keywords
+            .extend(value.map(|value| (keyword.to_owned(), value)));
     }
 
     /// Whether adapters added from now on have a protocol bound, which restarts them and sets a filter.
@@ -273,22 +300,35 @@ impl Harness {
     /// Every miniport adapter, oldest first.
     #[must_use]
     pub fn adapters(&self) -> Vec<AdapterId> {
-        self.kernel.ndis.all_adapters().iter().map(|adapter| AdapterId(adapter.handle)).collect()
+        self.kernel
+            .ndis
+            .all_adapters()
+            .iter()
+            .map(|adapter| AdapterId(adapter.handle))
+            .collect()
     }
 
     /// The protocol above an adapter.
     #[must_use]
     pub fn protocol(&self, id: AdapterId) -> Option<Protocol<'_>> {
         let adapter = self.kernel.ndis.adapter(id.0)?;
-        Some(Protocol { harness: self, adapter })
+        Some(Protocol {
+            harness: self,
+            adapter,
+        })
     }
 
     /// The protocol above the adapter of a device.
     #[must_use]
     pub fn protocol_of(&self, device: DeviceId) -> Option<Protocol<'_>> {
         let adapters = self.kernel.ndis.all_adapters();
-        let adapter = adapters.into_iter().find(|adapter| adapter.devices.physical == device.object())?;
-        Some(Protocol { harness: self, adapter })
+        let adapter = adapters
+            .into_iter()
+            .find(|adapter| adapter.devices.physical == device.object())?;
+        Some(Protocol {
+            harness: self,
+            adapter,
+        })
     }
 
     /// What drivers wrote to the event log through NDIS.
@@ -372,7 +412,10 @@ impl Protocol<'_> {
 
     /// Keep held lists even when the adapter is paused, until the test returns them.
     pub fn hold_through_pause(&self, hold: bool) {
-        self.adapter.binding.hold_through_pause.store(hold, Ordering::Release);
+        self.adapter
+            .binding
+            .hold_through_pause
+            .store(hold, Ordering::Release);
     }
 
     /// Returns up to `count` of the held lists, oldest first, as one chain.

@@ -79,7 +79,10 @@ impl Receives {
         let mut counters = self.counters.lock();
         counters.indications += 1;
         counters.received_frames += lists.len() as u64;
-        counters.received_bytes += lists.iter().map(|list| list.bytes.len() as u64).sum::<u64>();
+        counters.received_bytes += lists
+            .iter()
+            .map(|list| list.bytes.len() as u64)
+            .sum::<u64>();
     }
 }
 
@@ -100,19 +103,29 @@ extern "win64" fn indicate(handle: usize, first: usize, port: u32, count: u32, f
     let resources = flags & sys::NDIS_RECEIVE_FLAGS_RESOURCES != 0;
     let lists = walk(&adapter, first);
     if lists.len() != count as usize || lists.is_empty() {
-        let what = format!("{} lists in the chain, NumberOfNetBufferLists is {count}", lists.len());
+        let what = format!(
+            "{} lists in the chain, NumberOfNetBufferLists is {count}",
+            lists.len()
+        );
         rules::violate(&RECEIVE_CHAIN, what);
     }
     let limits = limits(&adapter);
-    let received: Vec<Received> =
-        lists.iter().filter_map(|at| take(&adapter, *at, flags, &limits)).collect();
+    let received: Vec<Received> = lists
+        .iter()
+        .filter_map(|at| take(&adapter, *at, flags, &limits))
+        .collect();
     adapter.receives.count_receive(&received);
     if !resources {
         adapter.receives.held.lock().extend(lists.iter().copied());
     }
     adapter.receives.inside.fetch_add(1, Ordering::AcqRel);
     let deliver = legal && limits.filter != 0;
-    protocol::received(&adapter, received, if resources { &[] } else { &lists }, deliver);
+    protocol::received(
+        &adapter,
+        received,
+        if resources { &[] } else { &lists },
+        deliver,
+    );
     adapter.receives.inside.fetch_sub(1, Ordering::AcqRel);
     if resources {
         for at in lists {
@@ -129,11 +142,17 @@ fn walk(adapter: &Adapter, first: usize) -> Vec<usize> {
     while at != 0 && lists.len() < CHAIN {
         if kernel.ndis.objects.get(at, Kind::List).is_none() {
             let block = kernel.pool.describe(at).unwrap_or_default();
-            rules::violate(&RECEIVE_OWNER, format!("{at:#x} is no list of an NDIS pool{block}"));
+            rules::violate(
+                &RECEIVE_OWNER,
+                format!("{at:#x} is no list of an NDIS pool{block}"),
+            );
             break;
         }
         if adapter.receives.holds(at) || lists.contains(&at) {
-            rules::violate(&RECEIVE_OWNER, format!("list {at:#x} is indicated already and was not returned"));
+            rules::violate(
+                &RECEIVE_OWNER,
+                format!("list {at:#x} is indicated already and was not returned"),
+            );
             break;
         }
         lists.push(at);
@@ -163,7 +182,11 @@ fn take(adapter: &Adapter, at: usize, flags: u32, limits: &Limits) -> Option<Rec
         buffers += 1;
         buffer = field!(buffer, Buffer, Next).load();
     }
-    let (length, bytes, in_first) = if first.is_null() { (0, None, 0) } else { read(first) };
+    let (length, bytes, in_first) = if first.is_null() {
+        (0, None, 0)
+    } else {
+        read(first)
+    };
     let mut info = [0; SLOTS];
     for (index, value) in info.iter_mut().enumerate() {
         *value = list::slot_of(at, index).load();
@@ -210,7 +233,9 @@ fn spoil(at: usize) {
     }
     let from = core::mem::offset_of!(List, ProtocolReserved);
     write_bytes(at + from, &[0x9B; 32]);
-    field!(at as *mut List, List, Scratch).cast::<usize>().store(0x9B9B_9B9B);
+    field!(at as *mut List, List, Scratch)
+        .cast::<usize>()
+        .store(0x9B9B_9B9B);
 }
 
 /// Gives lists back to the driver as one chain, in the order given. Lists that are not held are left out.
@@ -219,7 +244,9 @@ pub(crate) fn give_back(adapter: &Arc<Adapter>, lists: &[usize], dispatch: bool)
         let mut held = adapter.receives.held.lock();
         lists.iter().copied().filter(|at| held.remove(at)).collect()
     };
-    let Some(first) = lists.first().copied() else { return };
+    let Some(first) = lists.first().copied() else {
+        return;
+    };
     for (index, at) in lists.iter().enumerate() {
         let next = lists.get(index + 1).copied().unwrap_or(0);
         field!(*at as *mut List, List, Next).store(next as *mut List);
@@ -228,7 +255,9 @@ pub(crate) fn give_back(adapter: &Arc<Adapter>, lists: &[usize], dispatch: bool)
     let context = adapter.context();
     let already = kernel().sched.cpu().irql() == 2;
     let call = |flags: u32| {
-        adapter.driver.call(Handler::Return, &[context, first, flags as usize]);
+        adapter
+            .driver
+            .call(Handler::Return, &[context, first, flags as usize]);
     };
     let flag = sys::NDIS_RETURN_FLAGS_DISPATCH_LEVEL;
     if already {

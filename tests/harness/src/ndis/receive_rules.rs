@@ -77,30 +77,52 @@ pub(crate) fn wanted(destination: [u8; 6], filter: u32, address: [u8; 6]) -> boo
 pub(crate) fn faults(seen: &Seen, limits: &Limits) -> Vec<(&'static Rule, String)> {
     let mut faults = Vec::new();
     if seen.buffers != 1 {
-        faults.push((&RECEIVE_CHAIN, format!("{} NET_BUFFERs in a received list", seen.buffers)));
+        faults.push((
+            &RECEIVE_CHAIN,
+            format!("{} NET_BUFFERs in a received list", seen.buffers),
+        ));
     }
     if !seen.source_is_adapter {
-        faults.push((&RECEIVE_CHAIN, "SourceHandle is not the adapter's".to_owned()));
+        faults.push((
+            &RECEIVE_CHAIN,
+            "SourceHandle is not the adapter's".to_owned(),
+        ));
     }
     if seen.status != sys::NDIS_STATUS_SUCCESS {
-        faults.push((&RECEIVE_CHAIN, format!("Status of a received list is {:#x}", seen.status)));
+        faults.push((
+            &RECEIVE_CHAIN,
+            format!("Status of a received list is {:#x}", seen.status),
+        ));
     }
     lengths(seen, limits, &mut faults);
     slots(seen, &mut faults);
     if limits.filter == 0 {
-        faults.push((&RECEIVE_FILTER, "a frame was indicated and the packet filter is 0".to_owned()));
+        faults.push((
+            &RECEIVE_FILTER,
+            "a frame was indicated and the packet filter is 0".to_owned(),
+        ));
     } else if seen.flags & sys::NDIS_RECEIVE_FLAGS_PERFECT_FILTERED != 0
-        && let Some(destination) = seen.bytes.as_ref().and_then(|bytes| bytes.first_chunk::<6>())
+        && let Some(destination) = seen
+            .bytes
+            .as_ref()
+            .and_then(|bytes| bytes.first_chunk::<6>())
         && !wanted(*destination, limits.filter, limits.address)
     {
-        let what = format!("PERFECT_FILTERED, and the filter {:#x} does not ask for {destination:02x?}", limits.filter);
+        let what = format!(
+            "PERFECT_FILTERED, and the filter {:#x} does not ask for {destination:02x?}",
+            limits.filter
+        );
         faults.push((&RECEIVE_FILTER, what));
     }
     faults
 }
 
 fn slot(seen: &Seen, which: i32) -> u64 {
-    usize::try_from(which).ok().and_then(|index| seen.info.get(index)).copied().unwrap_or(0)
+    usize::try_from(which)
+        .ok()
+        .and_then(|index| seen.info.get(index))
+        .copied()
+        .unwrap_or(0)
 }
 
 fn coalesced(seen: &Seen) -> u64 {
@@ -108,16 +130,29 @@ fn coalesced(seen: &Seen) -> u64 {
 }
 
 fn lengths(seen: &Seen, limits: &Limits, faults: &mut Vec<(&'static Rule, String)>) {
-    let most = if coalesced(seen) != 0 { 65_535 + 18 } else { limits.total + 4 };
+    let most = if coalesced(seen) != 0 {
+        65_535 + 18
+    } else {
+        limits.total + 4
+    };
     if !(14..=most).contains(&seen.length) {
-        faults.push((&RECEIVE_LENGTH, format!("DataLength {} is not in 14..={most}", seen.length)));
+        faults.push((
+            &RECEIVE_LENGTH,
+            format!("DataLength {} is not in 14..={most}", seen.length),
+        ));
     }
     match &seen.bytes {
-        None => faults.push((&RECEIVE_LENGTH, format!("the MDL chain holds less than {} bytes", seen.length))),
+        None => faults.push((
+            &RECEIVE_LENGTH,
+            format!("the MDL chain holds less than {} bytes", seen.length),
+        )),
         Some(bytes) => {
             let least = headers(bytes).min(limits.lookahead);
             if seen.first < least {
-                let what = format!("the first MDL holds {} bytes, and headers take {least}", seen.first);
+                let what = format!(
+                    "the first MDL holds {} bytes, and headers take {least}",
+                    seen.first
+                );
                 faults.push((&RECEIVE_LENGTH, what));
             }
         }
@@ -125,34 +160,59 @@ fn lengths(seen: &Seen, limits: &Limits, faults: &mut Vec<(&'static Rule, String
 }
 
 fn slots(seen: &Seen, faults: &mut Vec<(&'static Rule, String)>) {
-    if let Some(index) = seen.info.iter().position(|value| value & !0xFF == LEFT_OVER) {
-        faults.push((&RECEIVE_OOB, format!("out-of-band slot {index} was not set anew after the list's return")));
+    if let Some(index) = seen
+        .info
+        .iter()
+        .position(|value| value & !0xFF == LEFT_OVER)
+    {
+        faults.push((
+            &RECEIVE_OOB,
+            format!("out-of-band slot {index} was not set anew after the list's return"),
+        ));
         return;
     }
     let checksum = slot(seen, sys::TcpIpChecksumNetBufferListInfo);
     // Failed and succeeded of TCP, UDP, IP: bits 0 to 2 and 3 to 5.
     if checksum & 7 & (checksum >> 3) != 0 {
-        faults.push((&RECEIVE_OOB, format!("checksum slot {checksum:#x}: failed and succeeded at once")));
+        faults.push((
+            &RECEIVE_OOB,
+            format!("checksum slot {checksum:#x}: failed and succeeded at once"),
+        ));
     }
     if checksum & (3 << 7) != 0 && coalesced(seen) == 0 {
-        faults.push((&RECEIVE_OOB, format!("checksum slot {checksum:#x}: value invalid without coalescing")));
+        faults.push((
+            &RECEIVE_OOB,
+            format!("checksum slot {checksum:#x}: value invalid without coalescing"),
+        ));
     }
     let hash = slot(seen, sys::NetBufferListHashInfo);
     let value = slot(seen, sys::NetBufferListHashValue);
     let (function, kind) = (hash & 0xFF, hash & 0x00FF_FF00);
     if (function == 0) != (kind == 0) || function > 1 || !(kind == 0 || kind.is_power_of_two()) {
-        faults.push((&RECEIVE_OOB, format!("hash slot {hash:#x}: not one function with one type")));
+        faults.push((
+            &RECEIVE_OOB,
+            format!("hash slot {hash:#x}: not one function with one type"),
+        ));
     }
     if kind == 0 && value != 0 {
-        faults.push((&RECEIVE_OOB, format!("hash value {value:#x} without a hash type")));
+        faults.push((
+            &RECEIVE_OOB,
+            format!("hash value {value:#x} without a hash type"),
+        ));
     }
     let rsc = slot(seen, sys::TcpRecvSegCoalesceInfo);
     if rsc >> 16 & 0xFFFF != 0 {
-        faults.push((&RECEIVE_OOB, format!("coalescing slot {rsc:#x}: DupAckCount makes NDIS disable RSC")));
+        faults.push((
+            &RECEIVE_OOB,
+            format!("coalescing slot {rsc:#x}: DupAckCount makes NDIS disable RSC"),
+        ));
     }
     let tag = slot(seen, sys::Ieee8021QNetBufferListInfo);
     if tag > 0xFFFF {
-        faults.push((&RECEIVE_OOB, format!("802.1Q slot {tag:#x} has reserved bits")));
+        faults.push((
+            &RECEIVE_OOB,
+            format!("802.1Q slot {tag:#x} has reserved bits"),
+        ));
     }
 }
 
@@ -161,7 +221,12 @@ mod tests {
     use super::{LEFT_OVER, Limits, SLOTS, Seen, faults, headers, sys, wanted};
 
     const ADDRESS: [u8; 6] = [0, 0x16, 0x3E, 1, 2, 3];
-    const LIMITS: Limits = Limits { total: 1514, lookahead: 128, filter: 0xB, address: ADDRESS };
+    const LIMITS: Limits = Limits {
+        total: 1514,
+        lookahead: 128,
+        filter: 0xB,
+        address: ADDRESS,
+    };
 
     fn frame(len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
@@ -187,7 +252,10 @@ mod tests {
     }
 
     fn ids(seen: &Seen, limits: &Limits) -> Vec<&'static str> {
-        faults(seen, limits).into_iter().map(|(rule, _)| rule.id).collect()
+        faults(seen, limits)
+            .into_iter()
+            .map(|(rule, _)| rule.id)
+            .collect()
     }
 
     #[test]
@@ -223,7 +291,16 @@ mod tests {
             change(&mut list);
             assert_eq!(ids(&list, &LIMITS), [rule], "case {index}");
         }
-        assert_eq!(ids(&seen(), &Limits { filter: 0, ..LIMITS }), ["ndis-receive-filter"]);
+        assert_eq!(
+            ids(
+                &seen(),
+                &Limits {
+                    filter: 0,
+                    ..LIMITS
+                }
+            ),
+            ["ndis-receive-filter"]
+        );
     }
 
     #[test]

@@ -77,7 +77,10 @@ impl Sends {
             let last = self.progress.load(Ordering::Acquire).max(oldest);
             now.saturating_sub(last) > HANG_LIMIT
         });
-        (late, still && !self.hang_reported.swap(true, Ordering::AcqRel))
+        (
+            late,
+            still && !self.hang_reported.swap(true, Ordering::AcqRel),
+        )
     }
 }
 
@@ -93,16 +96,26 @@ fn arm(adapter: &Arc<Adapter>) {
     let kernel = kernel();
     let watched = Arc::clone(adapter);
     let due = kernel.sched.now() + SECOND;
-    kernel.sched.events.add(due, Event::Action(Box::new(move || check(&watched))));
+    kernel
+        .sched
+        .events
+        .add(due, Event::Action(Box::new(move || check(&watched))));
 }
 
 fn check(adapter: &Arc<Adapter>) {
     let (late, still) = adapter.sends.late(kernel().sched.now());
     if still {
-        rules::violate(&SEND_HANG, format!("no send completed for {} s", HANG_LIMIT / SECOND));
+        rules::violate(
+            &SEND_HANG,
+            format!("no send completed for {} s", HANG_LIMIT / SECOND),
+        );
     }
     if let Some(first) = late.first() {
-        let what = format!("{} sends are outstanding for {} s, the first is {first}", late.len(), SEND_LIMIT / SECOND);
+        let what = format!(
+            "{} sends are outstanding for {} s, the first is {first}",
+            late.len(),
+            SEND_LIMIT / SECOND
+        );
         rules::violate(&SEND_TIME, what);
     }
     if adapter.sends.outstanding() == 0 {
@@ -118,10 +131,18 @@ pub(crate) fn submit(adapter: &Arc<Adapter>, lists: &[SendList], options: SendOp
     let ids: Vec<u64> = lists.iter().map(|_| kernel.ndis.next_serial()).collect();
     let passes = adapter.state().may_send() && (options.stray || !adapter.in_low_power());
     if !passes {
-        let status =
-            if adapter.in_low_power() { sys::NDIS_STATUS_LOW_POWER_STATE } else { sys::NDIS_STATUS_PAUSED };
+        let status = if adapter.in_low_power() {
+            sys::NDIS_STATUS_LOW_POWER_STATE
+        } else {
+            sys::NDIS_STATUS_PAUSED
+        };
         let time = kernel.sched.now();
-        adapter.sends.done.lock().extend(ids.iter().map(|id| Sent { id: *id, status, time, by_ndis: true }));
+        adapter.sends.done.lock().extend(ids.iter().map(|id| Sent {
+            id: *id,
+            status,
+            time,
+            by_ndis: true,
+        }));
         return ids;
     }
     let now = kernel.sched.now();
@@ -129,18 +150,38 @@ pub(crate) fn submit(adapter: &Arc<Adapter>, lists: &[SendList], options: SendOp
     for (list, id) in lists.iter().zip(&ids) {
         assert!(!list.frames.is_empty(), "a list has at least one frame");
         let built = list::build(list, adapter.handle ^ 0x10);
-        let lso = list.info.iter().find(|(slot, _)| *slot == LSO_SLOT).map_or(0, |(_, value)| *value);
+        let lso = list
+            .info
+            .iter()
+            .find(|(slot, _)| *slot == LSO_SLOT)
+            .map_or(0, |(_, value)| *value);
         chain.push(built.at);
         let bytes = list.frames.iter().map(|frame| frame.bytes.len()).sum();
         let frames = list.frames.len();
-        let record = Record { id: *id, built, since: now, frames, bytes, lso, reported: false };
-        adapter.sends.outstanding.lock().insert(record.built.at, record);
+        let record = Record {
+            id: *id,
+            built,
+            since: now,
+            frames,
+            bytes,
+            lso,
+            reported: false,
+        };
+        adapter
+            .sends
+            .outstanding
+            .lock()
+            .insert(record.built.at, record);
     }
     for pair in chain.windows(2) {
         field!(pair[0] as *mut List, List, Next).store(pair[1] as *mut List);
     }
     watch(adapter);
-    let mut flags = if options.check_loopback { sys::NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK } else { 0 };
+    let mut flags = if options.check_loopback {
+        sys::NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK
+    } else {
+        0
+    };
     let first = chain.first().copied().unwrap_or(0);
     if options.dispatch.unwrap_or_else(|| kernel.sched.chance(2)) {
         flags |= sys::NDIS_SEND_FLAGS_DISPATCH_LEVEL;
@@ -152,7 +193,10 @@ pub(crate) fn submit(adapter: &Arc<Adapter>, lists: &[SendList], options: SendOp
 }
 
 fn call(adapter: &Arc<Adapter>, first: usize, flags: u32) {
-    adapter.driver.call(Handler::Send, &[adapter.context(), first, 0, flags as usize]);
+    adapter.driver.call(
+        Handler::Send,
+        &[adapter.context(), first, 0, flags as usize],
+    );
 }
 
 /// Asks the driver to give up queued sends that carry `cancel_id`.
@@ -171,14 +215,20 @@ extern "win64" fn complete(handle: usize, first: usize, flags: u32) {
     let dispatch = flags & sys::NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL != 0;
     adapter::expect_no_lock("NdisMSendNetBufferListsComplete", dispatch);
     if first == 0 {
-        rules::violate(&SEND_DOUBLE, "NdisMSendNetBufferListsComplete without a list");
+        rules::violate(
+            &SEND_DOUBLE,
+            "NdisMSendNetBufferListsComplete without a list",
+        );
     }
     let mut at = first;
     while at != 0 {
         let record = adapter.sends.outstanding.lock().remove(&at);
         let Some(record) = record else {
             let block = kernel().pool.describe(at).unwrap_or_default();
-            rules::violate(&SEND_DOUBLE, format!("{at:#x} is no list that the miniport has{block}"));
+            rules::violate(
+                &SEND_DOUBLE,
+                format!("{at:#x} is no list that the miniport has{block}"),
+            );
             return;
         };
         let next = field!(at as *mut List, List, Next).load() as usize;
@@ -193,10 +243,16 @@ fn finish(adapter: &Adapter, record: Record) {
     let status = field!(at as *mut List, List, Status).load();
     let lso = list::slot_of(at, LSO_SLOT).load();
     if let Some(what) = record.built.changed() {
-        rules::violate(&SEND_LINKS, format!("send {} came back with other {what}", record.id));
+        rules::violate(
+            &SEND_LINKS,
+            format!("send {} came back with other {what}", record.id),
+        );
     }
     if record.built.data_changed() {
-        rules::violate(&SEND_DATA, format!("send {} came back with other data", record.id));
+        rules::violate(
+            &SEND_DATA,
+            format!("send {} came back with other data", record.id),
+        );
     }
     for (rule, what) in send_record::faults(status, record.lso, lso) {
         rules::violate(rule, format!("send {}: {what}", record.id));
@@ -204,7 +260,16 @@ fn finish(adapter: &Adapter, record: Record) {
     let time = kernel.sched.now();
     adapter.sends.progress.store(time, Ordering::Release);
     adapter.sends.hang_reported.store(false, Ordering::Release);
-    adapter.receives.count_send(status == sys::NDIS_STATUS_SUCCESS, record.frames, record.bytes);
-    adapter.sends.done.lock().push(Sent { id: record.id, status, time, by_ndis: false });
+    adapter.receives.count_send(
+        status == sys::NDIS_STATUS_SUCCESS,
+        record.frames,
+        record.bytes,
+    );
+    adapter.sends.done.lock().push(Sent {
+        id: record.id,
+        status,
+        time,
+        by_ndis: false,
+    });
     record.built.free();
 }

@@ -25,14 +25,23 @@ const STATUSES: [i32; 11] = [
 pub(crate) fn faults(status: i32, lso_before: u64, lso_after: u64) -> Vec<(&'static Rule, String)> {
     let mut faults = Vec::new();
     if status == NO_STATUS {
-        faults.push((&SEND_STATUS, "the list was completed without a status".to_owned()));
+        faults.push((
+            &SEND_STATUS,
+            "the list was completed without a status".to_owned(),
+        ));
     } else if !STATUSES.contains(&status) {
-        faults.push((&SEND_STATUS, format!("the list was completed with status {status:#x}")));
+        faults.push((
+            &SEND_STATUS,
+            format!("the list was completed with status {status:#x}"),
+        ));
     }
     let kind = 1 << 30;
     let version_2 = lso_before & kind != 0;
     if version_2 && status == sys::NDIS_STATUS_SUCCESS && lso_after != kind {
-        faults.push((&SEND_LSO, format!("large-send slot is {lso_after:#x} on completion, not {kind:#x}")));
+        faults.push((
+            &SEND_LSO,
+            format!("large-send slot is {lso_after:#x} on completion, not {kind:#x}"),
+        ));
     }
     faults
 }
@@ -42,7 +51,10 @@ mod tests {
     use super::{NO_STATUS, faults, sys};
 
     fn ids(status: i32, before: u64, after: u64) -> Vec<&'static str> {
-        faults(status, before, after).into_iter().map(|(rule, _)| rule.id).collect()
+        faults(status, before, after)
+            .into_iter()
+            .map(|(rule, _)| rule.id)
+            .collect()
     }
 
     #[test]
@@ -59,6 +71,9 @@ mod tests {
         assert!(ids(sys::NDIS_STATUS_SUCCESS, sent, 1 << 30).is_empty());
         assert_eq!(ids(sys::NDIS_STATUS_SUCCESS, sent, sent), ["ndis-send-lso"]);
         assert!(ids(sys::NDIS_STATUS_FAILURE, sent, sent).is_empty());
-        assert!(ids(sys::NDIS_STATUS_SUCCESS, 1460, 1460).is_empty(), "version 1 reports bytes");
+        assert!(
+            ids(sys::NDIS_STATUS_SUCCESS, 1460, 1460).is_empty(),
+            "version 1 reports bytes"
+        );
     }
 }

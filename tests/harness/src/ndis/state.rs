@@ -53,7 +53,9 @@ impl State {
             (Self::Initializing, Event::Initialized)
             | (Self::Restarting, Event::RestartFailed)
             | (Self::Pausing, Event::Paused) => Some(Self::Paused),
-            (Self::Initializing, Event::InitializeFailed) | (Self::Paused, Event::Halt) => Some(Self::Halted),
+            (Self::Initializing, Event::InitializeFailed) | (Self::Paused, Event::Halt) => {
+                Some(Self::Halted)
+            }
             (Self::Paused, Event::Restart) => Some(Self::Restarting),
             (Self::Restarting, Event::Restarted) => Some(Self::Running),
             (Self::Running, Event::Pause) => Some(Self::Pausing),
@@ -79,7 +81,10 @@ impl State {
     /// Whether NDIS may pass requests to the driver.
     #[must_use]
     pub const fn may_request(self) -> bool {
-        matches!(self, Self::Paused | Self::Restarting | Self::Running | Self::Pausing)
+        matches!(
+            self,
+            Self::Paused | Self::Restarting | Self::Running | Self::Pausing
+        )
     }
 }
 
@@ -129,7 +134,9 @@ mod tests {
             let mut cells = row.split_whitespace();
             assert_eq!(cells.next(), Some(format!("{event:?}").as_str()));
             for (state, cell) in STATES.into_iter().zip(cells) {
-                let after = state.after(event).map_or_else(|| "-".to_owned(), |state| format!("{state:?}"));
+                let after = state
+                    .after(event)
+                    .map_or_else(|| "-".to_owned(), |state| format!("{state:?}"));
                 assert_eq!(after, cell, "{event:?} in {state:?}");
                 checked += 1;
             }
@@ -139,8 +146,17 @@ mod tests {
 
     #[test]
     fn data_and_requests_are_legal_only_where_the_table_says() {
-        let of = |may: fn(State) -> bool| STATES.map(|state| if may(state) { 'y' } else { 'n' }).iter().collect();
-        let rows: [String; 3] = [of(State::may_receive), of(State::may_send), of(State::may_request)];
+        let of = |may: fn(State) -> bool| {
+            STATES
+                .map(|state| if may(state) { 'y' } else { 'n' })
+                .iter()
+                .collect()
+        };
+        let rows: [String; 3] = [
+            of(State::may_receive),
+            of(State::may_send),
+            of(State::may_request),
+        ];
         assert_eq!(rows, ["nnnyyyn", "nnnnyyn", "nnyyyyn"].map(String::from));
     }
 }

@@ -65,8 +65,11 @@ const KEEP: usize = 4096;
 impl Statuses {
     /// The general attributes tell the link's first state.
     pub(crate) fn start(&self, general: &General) {
-        *self.link.lock() =
-            LinkState { connect: general.connect_state, duplex: 0, speeds: general.speeds };
+        *self.link.lock() = LinkState {
+            connect: general.connect_state,
+            duplex: 0,
+            speeds: general.speeds,
+        };
     }
 
     pub(crate) fn seen(&self) -> Vec<StatusSeen> {
@@ -85,7 +88,11 @@ impl Statuses {
     /// Number of `TASK_OFFLOAD_CURRENT_CONFIG` indications.
     pub(crate) fn current_configs(&self) -> usize {
         let wanted = sys::NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG;
-        self.seen.lock().iter().filter(|status| status.code == wanted).count()
+        self.seen
+            .lock()
+            .iter()
+            .filter(|status| status.code == wanted)
+            .count()
     }
 
     fn add(&self, status: StatusSeen) {
@@ -102,7 +109,10 @@ extern "win64" fn indicate(handle: usize, at: *mut Indication) {
     let registered = adapter.attributes.lock().registered;
     let state = adapter.state();
     if !registered || matches!(state, State::Halted | State::Shutdown) {
-        rules::violate(&STATUS_STATE, format!("NdisMIndicateStatusEx in state {state:?}"));
+        rules::violate(
+            &STATUS_STATE,
+            format!("NdisMIndicateStatusEx in state {state:?}"),
+        );
         return;
     }
     if !header::STATUS_INDICATION.accept(at as usize, adapter.driver.minor) {
@@ -118,19 +128,31 @@ extern "win64" fn indicate(handle: usize, at: *mut Indication) {
         sys::NDIS_STATUS_LINK_STATE => link(&adapter, raw.StatusBuffer as usize, data.len()),
         sys::NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG
         | sys::NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES => {
-            offload(&adapter, raw.StatusBuffer as usize, raw.StatusCode, data.len());
+            offload(
+                &adapter,
+                raw.StatusBuffer as usize,
+                raw.StatusCode,
+                data.len(),
+            );
         }
         _ => {}
     }
     let time = kernel().sched.now();
-    adapter.statuses.add(StatusSeen { code: raw.StatusCode, data, time });
+    adapter.statuses.add(StatusSeen {
+        code: raw.StatusCode,
+        data,
+        time,
+    });
 }
 
 /// What is wrong with the fields of an indication that every status has.
 fn faults(raw: &Indication, handle: usize) -> Vec<String> {
     let mut faults = Vec::new();
     if raw.SourceHandle as usize != handle {
-        faults.push(format!("SourceHandle is {:p}, not the adapter's", raw.SourceHandle));
+        faults.push(format!(
+            "SourceHandle is {:p}, not the adapter's",
+            raw.SourceHandle
+        ));
     }
     if raw.PortNumber != 0 {
         faults.push(format!("PortNumber is {}", raw.PortNumber));
@@ -139,10 +161,15 @@ fn faults(raw: &Indication, handle: usize) -> Vec<String> {
         faults.push(format!("Flags is {:#x}", raw.Flags));
     }
     if !raw.DestinationHandle.is_null() || !raw.RequestId.is_null() {
-        faults.push("DestinationHandle or RequestId is set without a request that asks for it".to_owned());
+        faults.push(
+            "DestinationHandle or RequestId is set without a request that asks for it".to_owned(),
+        );
     }
     if (raw.StatusBufferSize == 0) != raw.StatusBuffer.is_null() {
-        faults.push(format!("{} bytes at {:p}", raw.StatusBufferSize, raw.StatusBuffer));
+        faults.push(format!(
+            "{} bytes at {:p}",
+            raw.StatusBufferSize, raw.StatusBuffer
+        ));
     }
     let not_its_own = [
         sys::NDIS_STATUS_RESET_START,
@@ -152,7 +179,10 @@ fn faults(raw: &Indication, handle: usize) -> Vec<String> {
         sys::NDIS_STATUS_LINK_SPEED_CHANGE,
     ];
     if not_its_own.contains(&raw.StatusCode) {
-        faults.push(format!("status {:#x} is NDIS's, or of NDIS 5", raw.StatusCode));
+        faults.push(format!(
+            "status {:#x} is NDIS's, or of NDIS 5",
+            raw.StatusCode
+        ));
     }
     faults
 }
@@ -167,7 +197,10 @@ fn link(adapter: &Arc<Adapter>, at: usize, len: usize) {
     }
     let raw = Guest::<NDIS_LINK_STATE>::new(at).load();
     if !(0..=2).contains(&raw.MediaConnectState) || !(0..=2).contains(&raw.MediaDuplexState) {
-        let what = format!("LINK_STATE {}, duplex {}", raw.MediaConnectState, raw.MediaDuplexState);
+        let what = format!(
+            "LINK_STATE {}, duplex {}",
+            raw.MediaConnectState, raw.MediaDuplexState
+        );
         rules::violate(&STATUS, what);
     }
     let now = LinkState {
@@ -175,12 +208,27 @@ fn link(adapter: &Arc<Adapter>, at: usize, len: usize) {
         duplex: raw.MediaDuplexState,
         speeds: [raw.XmitLinkSpeed, raw.RcvLinkSpeed],
     };
-    let speeds = adapter.attributes.lock().general.as_ref().map(|general| general.max_speeds);
+    let speeds = adapter
+        .attributes
+        .lock()
+        .general
+        .as_ref()
+        .map(|general| general.max_speeds);
     if now.is_connected()
         && let Some(max) = speeds
-        && now.speeds.iter().zip(max).any(|(now, max)| *now > max && *now != u64::MAX)
+        && now
+            .speeds
+            .iter()
+            .zip(max)
+            .any(|(now, max)| *now > max && *now != u64::MAX)
     {
-        rules::violate(&STATUS, format!("LINK_STATE with speeds {:?} above the maximum {max:?}", now.speeds));
+        rules::violate(
+            &STATUS,
+            format!(
+                "LINK_STATE with speeds {:?} above the maximum {max:?}",
+                now.speeds
+            ),
+        );
     }
     let before = core::mem::replace(&mut *adapter.statuses.link.lock(), now);
     if before == now {
@@ -191,10 +239,15 @@ fn link(adapter: &Arc<Adapter>, at: usize, len: usize) {
 fn offload(adapter: &Arc<Adapter>, at: usize, code: i32, len: usize) {
     let (_, size) = header::OFFLOAD.shape(adapter.driver.minor);
     if len < usize::from(size) {
-        rules::violate(&STATUS, format!("status {code:#x} with {len} bytes of NDIS_OFFLOAD"));
+        rules::violate(
+            &STATUS,
+            format!("status {code:#x} with {len} bytes of NDIS_OFFLOAD"),
+        );
         return;
     }
-    let Some(bytes) = read_offload(at, adapter.driver.minor) else { return };
+    let Some(bytes) = read_offload(at, adapter.driver.minor) else {
+        return;
+    };
     if let Some(offload) = adapter.attributes.lock().offload.as_mut() {
         let which = usize::from(code == sys::NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES);
         offload[which] = bytes;
@@ -231,7 +284,11 @@ mod tests {
     #[test]
     fn each_wrong_field_of_an_indication_is_reported() {
         assert!(faults(&indication(), 0x40).is_empty());
-        assert_eq!(faults(&indication(), 0x80).len(), 1, "another adapter's handle");
+        assert_eq!(
+            faults(&indication(), 0x80).len(),
+            1,
+            "another adapter's handle"
+        );
         let cases: [fn(&mut Indication); 6] = [
             |raw| raw.PortNumber = 1,
             |raw| raw.Flags = 1,

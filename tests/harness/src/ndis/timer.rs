@@ -34,7 +34,9 @@ extern "win64" fn allocate(owner: usize, at: *mut Characteristics, out: *mut usi
     if !header::TIMER.accept(at as usize, kernel.ndis.minor()) {
         return sys::NDIS_STATUS_BAD_VERSION;
     }
-    let function = field!(at, Characteristics, TimerFunction).cast::<usize>().load();
+    let function = field!(at, Characteristics, TimerFunction)
+        .cast::<usize>()
+        .load();
     if !kernel.space.executable(function) {
         rules::violate(&TIMER, format!("TimerFunction {function:#x} is no code"));
         return sys::NDIS_STATUS_INVALID_PARAMETER;
@@ -45,14 +47,18 @@ extern "win64" fn allocate(owner: usize, at: *mut Characteristics, out: *mut usi
     if fail {
         return sys::NDIS_STATUS_RESOURCES;
     }
-    let context = field!(at, Characteristics, FunctionContext).cast::<usize>().load();
+    let context = field!(at, Characteristics, FunctionContext)
+        .cast::<usize>()
+        .load();
     let block = kernel.pool.allocate_own(SIZE);
     object::initialize_header(block, wait::kind::NOTIFICATION_TIMER, 16, 0);
     let dpc = (block + DPC) as *mut KDPC;
     // A DPC object of medium importance.
     field!(dpc, KDPC, Type).store(19);
     field!(dpc, KDPC, Importance).store(1);
-    field!(dpc, KDPC, DeferredRoutine).cast::<usize>().store(function);
+    field!(dpc, KDPC, DeferredRoutine)
+        .cast::<usize>()
+        .store(function);
     field!(block as *mut KTIMER, KTIMER, Dpc).store(dpc);
     Guest::<usize>::new(block + CONTEXT).store(context);
     let timer = handle::fresh();
@@ -62,19 +68,32 @@ extern "win64" fn allocate(owner: usize, at: *mut Characteristics, out: *mut usi
 }
 
 fn find(timer: usize, what: &str) -> Object {
-    kernel().ndis.objects.get(timer, Kind::Timer).unwrap_or_else(|| {
-        rules::die(&TIMER, format!("{what}: {timer:#x} is no live timer object"));
-    })
+    kernel()
+        .ndis
+        .objects
+        .get(timer, Kind::Timer)
+        .unwrap_or_else(|| {
+            rules::die(
+                &TIMER,
+                format!("{what}: {timer:#x} is no live timer object"),
+            );
+        })
 }
 
 extern "win64" fn set(timer: usize, due: i64, period: i32, context: usize) -> u8 {
     let block = find(timer, "NdisSetTimerObject").size;
     let events = &kernel().sched.events;
     let was = events.cancel_timer(block);
-    let context = if context == 0 { Guest::<usize>::new(block + CONTEXT).load() } else { context };
+    let context = if context == 0 {
+        Guest::<usize>::new(block + CONTEXT).load()
+    } else {
+        context
+    };
     let raw = block as *mut KTIMER;
     let dpc = (block + DPC) as *mut KDPC;
-    field!(dpc, KDPC, DeferredContext).cast::<usize>().store(context);
+    field!(dpc, KDPC, DeferredContext)
+        .cast::<usize>()
+        .store(context);
     field!(raw, KTIMER, Header.SignalState).store(0);
     field!(raw, KTIMER, Period).store(u32::try_from(period).unwrap_or(0));
     events.add(wait::due_time(due), Event::Timer(block));
@@ -88,7 +107,10 @@ fn is_periodic(block: usize) -> bool {
 extern "win64" fn cancel(timer: usize) -> u8 {
     let block = find(timer, "NdisCancelTimerObject").size;
     if is_periodic(block) && kernel().sched.cpu().irql() != 0 {
-        rules::violate(&TIMER, "a periodic timer object cancelled above PASSIVE_LEVEL");
+        rules::violate(
+            &TIMER,
+            "a periodic timer object cancelled above PASSIVE_LEVEL",
+        );
     }
     u8::from(kernel().sched.events.cancel_timer(block))
 }
@@ -96,15 +118,25 @@ extern "win64" fn cancel(timer: usize) -> u8 {
 /// What is still going on with a timer's block.
 fn busy(block: usize) -> Option<&'static str> {
     let kernel = kernel();
-    if kernel.sched.events.timer_between(block, block + 1).is_some() {
+    if kernel
+        .sched
+        .events
+        .timer_between(block, block + 1)
+        .is_some()
+    {
         return Some("set");
     }
     let dpc = block + DPC;
     let cpus = kernel.sched.cpus();
-    if cpus.iter().any(|cpu| cpu.dpc_between(dpc, dpc + 1).is_some()) {
+    if cpus
+        .iter()
+        .any(|cpu| cpu.dpc_between(dpc, dpc + 1).is_some())
+    {
         return Some("queued");
     }
-    cpus.iter().any(|cpu| *cpu.running_dpc.lock() == Some(dpc)).then_some("running")
+    cpus.iter()
+        .any(|cpu| *cpu.running_dpc.lock() == Some(dpc))
+        .then_some("running")
 }
 
 extern "win64" fn free(timer: usize) {
@@ -124,5 +156,9 @@ extern "win64" fn free(timer: usize) {
 /// Timers of an adapter that are set or running, in words.
 pub(crate) fn set_for(owner: usize) -> Vec<String> {
     let timers = kernel().ndis.objects.blocks_of(owner, Kind::Timer);
-    timers.into_iter().filter_map(busy).map(|what| format!("a timer object {what}")).collect()
+    timers
+        .into_iter()
+        .filter_map(busy)
+        .map(|what| format!("a timer object {what}"))
+        .collect()
 }

@@ -38,17 +38,30 @@ extern "win64" fn allocate(owner: usize) -> usize {
     let item = handle::fresh();
     let ndis = &kernel().ndis;
     ndis.objects.add(item, Kind::WorkItem, owner, 0, 0);
-    ndis.work.0.lock().insert(item, Item { owner, queued: false });
+    ndis.work.0.lock().insert(
+        item,
+        Item {
+            owner,
+            queued: false,
+        },
+    );
     item
 }
 
 extern "win64" fn queue(item: usize, routine: usize, context: usize) {
     let kernel = kernel();
-    let before = kernel.ndis.work.0.lock().get_mut(&item).map(|item| {
-        core::mem::replace(&mut item.queued, true)
-    });
+    let before = kernel
+        .ndis
+        .work
+        .0
+        .lock()
+        .get_mut(&item)
+        .map(|item| core::mem::replace(&mut item.queued, true));
     match before {
-        None => rules::die(&WORK_ITEM, format!("NdisQueueIoWorkItem: {item:#x} is no live work item")),
+        None => rules::die(
+            &WORK_ITEM,
+            format!("NdisQueueIoWorkItem: {item:#x} is no live work item"),
+        ),
         Some(true) => rules::die(&WORK_ITEM, format!("work item {item:#x} is queued already")),
         Some(false) => {}
     }
@@ -56,7 +69,13 @@ extern "win64" fn queue(item: usize, routine: usize, context: usize) {
         "NDIS work item",
         Box::new(move || {
             // Off the queue before the routine runs: it may free the item, or queue it again.
-            if let Some(item) = crate::host::context::kernel().ndis.work.0.lock().get_mut(&item) {
+            if let Some(item) = crate::host::context::kernel()
+                .ndis
+                .work
+                .0
+                .lock()
+                .get_mut(&item)
+            {
                 item.queued = false;
             }
             driver::invoke("NDIS work item routine", routine, &[context, item]);
@@ -68,9 +87,15 @@ extern "win64" fn free(item: usize) {
     let ndis = &kernel().ndis;
     let removed = ndis.work.0.lock().remove(&item);
     match removed {
-        None => rules::violate(&WORK_ITEM, format!("NdisFreeIoWorkItem: {item:#x} is no live work item")),
+        None => rules::violate(
+            &WORK_ITEM,
+            format!("NdisFreeIoWorkItem: {item:#x} is no live work item"),
+        ),
         Some(state) if state.queued => {
-            rules::violate(&WORK_ITEM, format!("work item {item:#x} freed while it is queued"));
+            rules::violate(
+                &WORK_ITEM,
+                format!("work item {item:#x} freed while it is queued"),
+            );
         }
         Some(_) => {}
     }
@@ -79,6 +104,16 @@ extern "win64" fn free(item: usize) {
 
 /// Queued work items of an adapter, in words.
 pub(crate) fn queued_for(owner: usize) -> Vec<String> {
-    let items = kernel().ndis.work.0.lock().values().filter(|item| item.owner == owner && item.queued).count();
-    (items != 0).then(|| format!("{items} queued work items")).into_iter().collect()
+    let items = kernel()
+        .ndis
+        .work
+        .0
+        .lock()
+        .values()
+        .filter(|item| item.owner == owner && item.queued)
+        .count();
+    (items != 0)
+        .then(|| format!("{items} queued work items"))
+        .into_iter()
+        .collect()
 }
