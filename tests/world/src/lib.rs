@@ -3,15 +3,23 @@
 //!
 //! [`World::builder`] is where a test starts.
 
+mod capture;
 mod host;
 mod machine;
 mod memory;
 mod network;
+mod peer;
+mod stack;
 mod store;
+mod traffic;
 mod world;
 
+pub use capture::Capture;
 pub use host::HostPage;
 pub use machine::{Vif, Xen, XenPlatform};
 pub use network::{Network, Nobody};
+pub use peer::{Peer, WireCounters};
+pub use stack::{End, Progress, Stack};
 pub use store::Store;
+pub use traffic::{GuestStack, Moved};
 pub use world::{Builder, World, driver_image};
