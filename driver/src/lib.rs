@@ -41,6 +41,7 @@ mod queue;
 mod shared_page;
 mod statistics;
 mod text;
+mod vlan;
 
 use driver_image as _;
 

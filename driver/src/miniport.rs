@@ -20,9 +20,9 @@ use nt::thread::Thread;
 use crate::adapter::{Adapter, AdapterRef, NdisHandle, Parts};
 use crate::attributes::{self, DEFAULT_SPEED, Identity};
 use crate::bus::{Bus, QueryError, StoreError};
-use crate::keywords::Keywords;
+use crate::keywords::{Keywords, MAX_QUEUES};
 use crate::mail::{Mail, Messages};
-use crate::queue::{Queue, QueueSpec};
+use crate::queue::{Queue, QueueSpec, processor_of};
 use crate::{TAG, callbacks, connection, entry, oid};
 
 /// Why an adapter could not be initialised.
@@ -151,7 +151,10 @@ impl Miniport {
         let address = PoolBox::as_non_null(adapter);
         for (index, queue) in adapter.queues_mut().iter_mut().enumerate() {
             // SAFETY: the adapter does not move, and `end` closes the DPC before it is dropped.
-            queue.attach(unsafe { AdapterRef::new(address) }, index)?;
+            let adapter = unsafe { AdapterRef::new(address) };
+            let attached =
+                processor_of(index).and_then(|processor| queue.attach(adapter, index, processor));
+            attached.map_err(|_| InitError::Resources)?;
         }
         let cookie = address.as_ptr().cast();
         // SAFETY: the callback expects an adapter; `end` ends the registration before it goes.
@@ -212,6 +215,7 @@ unsafe fn gather(
         current: keywords.network_address.unwrap_or(permanent),
         mtu: keywords.mtu(settings.mtu),
         speed: settings.speed.unwrap_or(DEFAULT_SPEED),
+        vlan: keywords.vlan,
     };
     // SAFETY: the caller's handle; the adapter, and with it this, ends before the halt returns.
     let handle = unsafe { NdisHandle::new(handle) };
@@ -236,11 +240,13 @@ fn queues(
     identity: &Identity,
     irql: &Passive<'_>,
 ) -> Result<Vec<Queue>, InitError> {
+    let wanted = keywords.queues.min(nt::processor::active_count()).max(1);
+    let count = u16::try_from(wanted).map_or(MAX_QUEUES, |wanted| wanted.min(MAX_QUEUES));
     let mut queues = Vec::new();
     queues
-        .try_reserve_exact(connection::MAX_QUEUES.into())
+        .try_reserve_exact(count.into())
         .map_err(|_| InitError::Resources)?;
-    for index in 0..connection::MAX_QUEUES {
+    for index in 0..count {
         let spec = QueueSpec {
             adapter,
             version,
@@ -248,6 +254,7 @@ fn queues(
             pages: keywords.receive_buffers,
             max_frame: identity.max_frame(),
             address: identity.current,
+            vlan: identity.vlan,
         };
         queues.push(Queue::try_new(&spec, irql).map_err(InitError::Ndis)?);
     }

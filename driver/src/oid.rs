@@ -8,7 +8,7 @@ use ndis_sys::NDIS_OID;
 use nt::irql::Passive;
 
 use crate::adapter::Adapter;
-use crate::attributes::{MAC_OPTIONS, MAX_MULTICAST};
+use crate::attributes::MAX_MULTICAST;
 use crate::entry::DRIVER_VERSION;
 use crate::frame_kind::{Filter, MulticastList};
 use crate::power::PowerState;
@@ -141,7 +141,7 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
             let version = adapter.version();
             request.answer(&[version.minor(), version.major()])
         }
-        sys::OID_GEN_MAC_OPTIONS => request.answer_u32(MAC_OPTIONS),
+        sys::OID_GEN_MAC_OPTIONS => request.answer_u32(identity.mac_options()),
         // NdisMediaStateConnected is 0, NdisMediaStateDisconnected 1.
         sys::OID_GEN_MEDIA_CONNECT_STATUS => request.answer_u32(u32::from(!adapter.is_link_up())),
         sys::OID_GEN_MAXIMUM_SEND_PACKETS => request.answer_u32(SEND_PACKETS),

@@ -14,21 +14,21 @@ use netif::features::Features;
 use netif::publication::{Ports, Publication, QueueKeys};
 use nt::irql::Passive;
 use nt::pool::PoolSlice;
-use nt::processor::ProcessorNumber;
 use nt::status::Status;
 use xen_abi::xenbus::XenbusState;
 
 use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef};
 use crate::mail::Messages;
-use crate::queue::{Channels, Remote};
+use crate::queue::{Channels, Remote, processor_of};
 use store::{Backend, Terms};
 use watches::WakeOn;
 
 pub(crate) use store::settings;
 
-/// Most queues the driver uses.
-pub(crate) const MAX_QUEUES: u16 = 1;
+/// Frames of at most this many bytes are copied: an ordinary frame is complete at once then, and
+/// costs the backend no mapping.
+const COPY_BREAK: u32 = 2048;
 /// How often a working connection is looked after.
 const TICK: Duration = Duration::from_secs(1);
 /// How often the queues are asked whether they have drained.
@@ -175,9 +175,15 @@ impl<'a> Worker<'a> {
     fn take(&mut self, messages: Messages, irql: &mut Passive<'_>) {
         if messages.has(Messages::GONE) {
             self.feed(Event::BackendGone, irql);
+            // Nobody is left to say good-bye to.
+            self.feed(Event::Stop, irql);
         }
         if messages.has(Messages::RESUMED) {
             self.feed(Event::Resumed, irql);
+            // Those without a connection were frozen too.
+            for queue in self.adapter.queues() {
+                queue.freeze(false, irql);
+            }
         }
         if messages.has(Messages::CONNECT) {
             self.feed(Event::Start, irql);
@@ -285,7 +291,7 @@ impl<'a> Worker<'a> {
     fn perform(&mut self, action: Action, irql: &mut Passive<'_>) -> Option<Event> {
         let adapter = self.adapter;
         match action {
-            Action::FindBackend => return Some(self.find_backend(irql)),
+            Action::FindBackend => return self.find_backend(irql),
             Action::WriteState(state) => self.write_state(state, irql),
             Action::ReadKeys => {
                 let backend = self.backend.as_ref()?;
@@ -293,7 +299,7 @@ impl<'a> Worker<'a> {
                     adapter.bus(),
                     adapter.frontend(),
                     &backend.path,
-                    MAX_QUEUES,
+                    u16::try_from(adapter.queues().len()).unwrap_or(u16::MAX),
                     irql,
                 );
                 return Some(Event::KeysRead(read.map(|terms| self.terms = Some(terms))));
@@ -319,19 +325,22 @@ impl<'a> Worker<'a> {
         None
     }
 
-    fn find_backend(&mut self, irql: &mut Passive<'_>) -> Event {
+    /// Looks for the backend; none when XenStore does not answer, which the machine finds out by
+    /// its timeout.
+    fn find_backend(&mut self, irql: &mut Passive<'_>) -> Option<Event> {
         self.end_backend_watch(irql);
         let adapter = self.adapter;
         let found = store::backend(adapter.bus(), adapter.frontend(), irql);
-        self.backend = found.ok().flatten();
+        self.backend = found.ok()?;
         let Some(backend) = &self.backend else {
-            return Event::BackendGone;
+            return Some(Event::BackendGone);
         };
         // The watch comes first: no change falls between it and the reading.
         self.backend_watch = self.watch(&backend.path, "state", irql);
         match store::state(adapter.bus(), &backend.path, irql) {
-            Ok(Some(state)) => Event::Backend(state),
-            Ok(None) | Err(_) => Event::BackendGone,
+            Ok(Some(state)) => Some(Event::Backend(state)),
+            Ok(None) => Some(Event::BackendGone),
+            Err(_) => None,
         }
     }
 
@@ -350,18 +359,22 @@ impl<'a> Worker<'a> {
         let policy = TxPolicy {
             backend: terms.backend.features,
             trusted: terms.trusted,
-            copy_break: u32::MAX,
+            copy_break: COPY_BREAK,
         };
         let remote = Remote {
             domain: backend.domain,
             policy,
             bounce_pages: usize::try_from(keywords.transmit_buffers).unwrap_or(usize::MAX),
             split: terms.backend.features.has(Features::SPLIT_EVENT_CHANNELS),
-            processor: ProcessorNumber::from_index(0)?,
+            processor: processor_of(0)?,
         };
         let places = self.channels.iter_mut().zip(self.keys.iter_mut());
-        for (queue, (channels, keys)) in self.adapter.queues().iter().take(self.queues).zip(places)
-        {
+        let queues = self.adapter.queues().iter().take(self.queues);
+        for (index, (queue, (channels, keys))) in queues.zip(places).enumerate() {
+            let remote = Remote {
+                processor: processor_of(index)?,
+                ..remote
+            };
             // SAFETY: the queue is the adapter's, which outlives this thread; the thread releases
             // what it prepared before it ends.
             *keys = unsafe { queue.connect(self.adapter, &remote, channels, irql) }?;
@@ -386,6 +399,7 @@ impl<'a> Worker<'a> {
 
     fn enable(&mut self, enabled: bool, irql: &mut Passive<'_>) {
         self.traffic = enabled;
+        self.adapter.set_active_queues(self.queues);
         if enabled {
             self.draining = false;
             self.watchdog.reconnected(now());
