@@ -20,6 +20,8 @@ pub(crate) struct BackRing<P> {
     slot_size: usize,
     pub(crate) req_cons: u32,
     pub(crate) rsp_prod_pvt: u32,
+    /// `rsp_prod` as it was published last.
+    pushed: u32,
     /// The value of `req_event` that the frontend saw last.
     armed: u32,
     /// `armed` was passed and its notification has come.
@@ -45,6 +47,7 @@ impl<P: SharedPage> BackRing<P> {
             slot_size,
             req_cons: rsp_prod,
             rsp_prod_pvt: rsp_prod,
+            pushed: rsp_prod,
             armed,
             credited: false,
             carried: false,
@@ -71,9 +74,9 @@ impl<P: SharedPage> BackRing<P> {
 
     /// Requests that may be consumed: published, and with room for their responses.
     pub(crate) fn unconsumed(&self) -> Result<u32, Overflow> {
-        let room = self
-            .entries
-            .saturating_sub(self.req_cons.wrapping_sub(self.rsp_prod_pvt));
+        // Negative after a duplicate answer (hostile modes).
+        let owed = self.req_cons.wrapping_sub(self.rsp_prod_pvt) as i32;
+        let room = self.entries.saturating_sub(owed.max(0) as u32);
         Ok(self.published()?.min(room))
     }
 
@@ -91,11 +94,14 @@ impl<P: SharedPage> BackRing<P> {
         }
     }
 
-    /// `RING_PUSH_RESPONSES_AND_CHECK_NOTIFY`.
+    /// `RING_PUSH_RESPONSES_AND_CHECK_NOTIFY`, if there is anything to push.
     #[must_use]
-    pub(crate) fn push(&self) -> bool {
-        let new = self.rsp_prod_pvt;
-        let old = self.page.read_u32(RSP_PROD);
+    pub(crate) fn push(&mut self) -> bool {
+        let (old, new) = (self.pushed, self.rsp_prod_pvt);
+        if old == new {
+            return false;
+        }
+        self.pushed = new;
         self.page.write_u32(RSP_PROD, new);
         let rsp_event = self.page.read_u32(RSP_EVENT);
         new.wrapping_sub(rsp_event) < new.wrapping_sub(old)
