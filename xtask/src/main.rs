@@ -5,6 +5,7 @@
 mod build;
 mod lint;
 mod miri;
+mod package;
 mod process;
 mod reproducible;
 mod setup;
@@ -27,6 +28,8 @@ struct Arguments {
 enum Verb {
     /// Build both drivers into target/package: {netfront,xenbus}.{sys,pdb}.
     Build,
+    /// Build, then add INF files, catalogs, signatures and a zip for pnputil to target/package.
+    Package(package::Options),
     /// Do all set-up, build the drivers, then run every test (with FILTER: those whose name has it).
     Test(test::Options),
     /// Check formatting, clippy and documentation, warnings denied.
@@ -38,6 +41,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Build => build::run(),
+        Verb::Package(options) => package::run(&options),
         Verb::Test(options) => test::run(&options),
         Verb::Lint => lint::run(),
         Verb::Setup => setup::run(setup::Purpose::Test),
