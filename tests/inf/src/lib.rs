@@ -1,7 +1,7 @@
-//! Checks INF files: what Microsoft's InfVerif says of a driver package, as far as the text shows
+//! Checks INF files: what Microsoft's `InfVerif` says of a driver package, as far as the text shows
 //! it, what NDIS asks of a network card, and that the settings are those the driver reads.
 //!
-//! InfVerif itself runs on Windows only (`cargo make infverif`). The rules here are written from
+//! `InfVerif` itself runs on Windows only (`cargo make infverif`). The rules here are written from
 //! its documentation and that of the INF sections; each is shown to fail on a broken file in
 //! `tests/broken.rs`.
 #![forbid(unsafe_code)]

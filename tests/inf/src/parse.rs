@@ -82,7 +82,7 @@ impl Inf {
                     None => wrong("a section's name without ]"),
                 }
             } else if !content.is_empty() {
-                if content.matches('"').count() % 2 != 0 {
+                if !content.matches('"').count().is_multiple_of(2) {
                     wrong("an open quote");
                 }
                 match current.and_then(|at: usize| inf.sections.get_mut(at)) {

@@ -69,13 +69,12 @@ fn media_types_are_those_of_the_headers() {
     let number = |name: &str| {
         facts
             .lines()
-            .filter_map(|line| {
+            .find_map(|line| {
                 let fields: Vec<&str> = line.split(',').collect();
                 fields
                     .contains(&name)
                     .then(|| fields.last().map(|v| (*v).to_owned()))?
             })
-            .next()
             .unwrap_or_else(|| panic!("no {name} in the facts"))
     };
     let mut findings = Vec::new();
@@ -376,7 +375,7 @@ mod broken {
                 ..RSS
             },
         ] {
-            assert_eq!(hlk::objections(&wrong).is_empty(), false, "{wrong:?}");
+            assert!(!hlk::objections(&wrong).is_empty(), "{wrong:?}");
         }
     }
 }

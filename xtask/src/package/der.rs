@@ -1,7 +1,7 @@
 //! Writes the few ASN.1 types of a catalog in DER (X.690).
 
-/// Days from 1 January 1970 to a date of the proleptic Gregorian calendar come back as the date.
-/// The algorithm shifts the year to start in March, so that the leap day is its last.
+/// Year, month and day of a number of days since 1 January 1970. Years are taken to begin in March,
+/// which makes the leap day their last.
 pub(crate) fn date(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -61,14 +61,14 @@ pub(crate) fn oid(arcs: &[u32]) -> Vec<u8> {
     };
     let mut contents = Vec::new();
     for arc in std::iter::once(first * 40 + second).chain(rest.iter().copied()) {
-        let groups = (0..5)
-            .rev()
-            .map(|at| (arc >> (7 * at)) & 0x7F)
-            .skip_while(|group| *group == 0);
-        let mut groups: Vec<u8> = groups.map(|group| group as u8 | 0x80).collect();
-        match groups.last_mut() {
-            Some(last) => *last &= 0x7F,
-            None => groups.push(0),
+        // Groups of 7 bits, the first ones with the high bit; no leading zeros.
+        let [_, .., low] = arc.to_be_bytes();
+        let mut groups = vec![low & 0x7F];
+        let mut high = arc >> 7;
+        while high != 0 {
+            let [_, .., low] = high.to_be_bytes();
+            groups.insert(0, low | 0x80);
+            high >>= 7;
         }
         contents.extend(groups);
     }

@@ -121,7 +121,8 @@ impl Checks<'_> {
         let binary = section.entry("ServiceBinary");
         let file = binary.and_then(|entry| entry.value(0).strip_prefix(r"%13%\"));
         let listed = self.inf.section("SourceDisksFiles");
-        if !file.is_some_and(|file| listed.is_some_and(|s| s.entry(file).is_some())) {
+        let listed = file.and_then(|file| listed?.entry(file));
+        if listed.is_none() {
             let line = binary.map_or(section.line, |entry| entry.line);
             self.fail(
                 Rule::Service,

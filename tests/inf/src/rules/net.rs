@@ -41,7 +41,7 @@ impl Checks<'_> {
             match value("Characteristics") {
                 // Exactly one of virtual, software-enumerated and physical; the page of settings
                 // needs NCF_HAS_UI.
-                Some(bits) if (bits & 7).count_ones() == 1 && bits & 0x80 != 0 => {
+                Some(bits) if (bits & 7).is_power_of_two() && bits & 0x80 != 0 => {
                     if bits & 4 != 0 && value("BusType").is_none() {
                         self.fail(
                             Rule::NetTypes,
