@@ -203,8 +203,14 @@ fn switching_off_and_stopping_reset_the_backend() {
         [Event::Off(_)]
     ));
     assert_eq!(backend.algorithm, 0);
+    backend.log.clear();
     client.set_goal(Goal::On(config(0xF, &table()))).unwrap();
     settle(&mut client, &mut backend, 0);
+    assert_eq!(
+        backend.log,
+        [7, 2, 3, 6],
+        "nothing is taken to have outlived NONE"
+    );
     client.set_goal(Goal::Stop).unwrap();
     assert_eq!(settle(&mut client, &mut backend, 0), [Event::Stopped]);
     assert_eq!((backend.algorithm, backend.mapping.len()), (0, 0));
