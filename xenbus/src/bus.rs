@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use nt::irql::{AtMostDispatch, Passive};
 use nt::pool::PoolArc;
 use nt::rundown::Rundown;
-use nt::status::{Result, Status};
+use nt::status::Result;
 use nt::{log_info, log_warn};
 
 use crate::TAG;
@@ -41,30 +41,16 @@ impl Bus {
     pub(crate) fn new(resources: &Resources, irql: &mut Passive<'_>) -> Result<Self> {
         let platform = PoolArc::try_new(TAG, Platform::find(irql)?)?;
         let hole = PoolArc::try_new(TAG, Hole::open(platform.xen, resources, irql)?)?;
-        match Self::on(platform, &hole, irql) {
-            Ok(bus) => Ok(bus),
-            Err(status) => {
-                hole.clear(0);
-                Err(status)
-            }
-        }
-    }
-
-    fn on(
-        platform: PoolArc<Platform>,
-        hole: &PoolArc<Hole>,
-        irql: &mut Passive<'_>,
-    ) -> Result<Self> {
         let grants = Grants::new(hole.clone())?;
         let suspends = Registry::new()?;
         let users = Rundown::try_new(TAG)?;
         let store = Store::new(platform.xen, irql)?;
         // Last: Xen has pages of it from here on.
         let events = Events::new(platform.clone(), hole.clone())?;
-        let events = PoolArc::try_new(TAG, events).map_err(|_| Status::INSUFFICIENT_RESOURCES)?;
+        let events = PoolArc::try_new(TAG, events)?;
         Ok(Self {
             platform,
-            hole: hole.clone(),
+            hole,
             grants,
             events,
             store,
@@ -131,8 +117,7 @@ impl Bus {
     pub(crate) fn end(&self, irql: &mut AtMostDispatch<'_>) {
         self.events.end(irql);
         self.ended.store(true, Ordering::Release);
-        let frames = self.grants.frames(irql);
-        self.hole.clear(frames);
+        self.hole.clear();
         log_info!("stopped");
     }
 }

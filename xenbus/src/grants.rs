@@ -134,11 +134,6 @@ impl Grants {
             Ok(())
         })
     }
-
-    /// Frames of the table in use.
-    pub(crate) fn frames(&self, irql: &mut AtMostDispatch<'_>) -> u32 {
-        self.table.with(irql, |table, _| table.allocator.frames())
-    }
 }
 
 /// Whether an entry grants something.

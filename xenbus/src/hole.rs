@@ -5,6 +5,7 @@
 )]
 
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::resources::Resources;
 use hypervisor::{HypercallError, Hypervisor};
@@ -32,6 +33,8 @@ pub(crate) struct Hole {
     xen: Hypervisor,
     layout: HoleLayout,
     mapping: IoMapping,
+    /// Pages of Xen in the range: the shared info page, and this many less one of grant frames.
+    placed: AtomicU32,
 }
 
 impl Hole {
@@ -57,6 +60,7 @@ impl Hole {
             xen,
             layout,
             mapping,
+            placed: AtomicU32::new(0),
         };
         hole.place_shared_info()
             .map_err(|_| Status::DEVICE_CONFIGURATION_ERROR)?;
@@ -69,7 +73,9 @@ impl Hole {
         unsafe {
             self.xen
                 .add_to_physmap(XENMAPSPACE_SHARED_INFO, 0, self.layout.shared_info())
-        }
+        }?;
+        self.placed.fetch_max(1, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Puts a frame of the grant table in its place; again after each resume.
@@ -82,13 +88,19 @@ impl Hole {
         unsafe {
             self.xen
                 .add_to_physmap(XENMAPSPACE_GRANT_TABLE, u64::from(index), gfn)
-        }
+        }?;
+        let placed = index.saturating_add(2);
+        self.placed.fetch_max(placed, Ordering::AcqRel);
+        Ok(())
     }
 
-    /// Takes the pages out of the range: the shared info page and the first `grant_frames`.
+    /// Takes the pages out of the range.
     ///
     /// Whoever still has addresses in the range reads ones and writes nowhere from then on.
-    pub(crate) fn clear(&self, grant_frames: u32) {
+    pub(crate) fn clear(&self) {
+        let Some(grant_frames) = self.placed.swap(0, Ordering::AcqRel).checked_sub(1) else {
+            return;
+        };
         let frames = (0..grant_frames).filter_map(|index| self.layout.grant_frame(index));
         for gfn in frames.chain([self.layout.shared_info()]) {
             // SAFETY: the frame is in our range, and the bus is at its end.
@@ -108,6 +120,12 @@ impl Hole {
         // SAFETY: the first page of the mapping, which lives as long as self; the type is atomics
         // only, which any bytes make up.
         unsafe { page.as_ref() }
+    }
+}
+
+impl Drop for Hole {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

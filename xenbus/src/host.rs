@@ -53,11 +53,14 @@ pub(crate) struct Running {
     bus: PoolArc<Bus>,
     children: PoolArc<Children>,
     interrupts: Option<Interrupts>,
-    dpc: Option<PoolBox<Dpc<PoolArc<Bus>>>>,
+    dpc: PoolBox<StoreDpc>,
     host: Option<PoolArc<Host>>,
     watch_thread: Option<Thread>,
     control_thread: Option<Thread>,
 }
+
+/// The DPC of the store's channel, at an address that does not change.
+pub(crate) type StoreDpc = Option<Dpc<PoolArc<Bus>>>;
 
 /// Runs when xenstored has written or read something.
 fn store_dpc(bus: &PoolArc<Bus>, irql: &Dispatch<'_>) -> More {
@@ -78,12 +81,13 @@ impl Running {
         unplug: bool,
         irql: &mut Passive<'_>,
     ) -> Result<Self> {
+        let dpc = PoolBox::try_new(TAG, None)?;
         let bus = PoolArc::try_new(TAG, Bus::new(resources, irql)?)?;
         let mut running = Self {
             bus,
             children: children.clone(),
             interrupts: None,
-            dpc: None,
+            dpc,
             host: None,
             watch_thread: None,
             control_thread: None,
@@ -106,10 +110,8 @@ impl Running {
         let interrupts = Interrupts::connect(&self.bus.events, pdo, resources, irql)?;
         let delivery = interrupts.plan();
         self.interrupts = Some(interrupts);
-        let dpc = PoolBox::try_new(TAG, Dpc::try_new(TAG, self.bus.clone(), store_dpc)?);
-        // Without memory for the box the DPC is in the error's drop: it was never queued.
-        let dpc = self.dpc.insert(dpc?);
-        let store_target = shims::store_target(dpc);
+        *self.dpc = Some(Dpc::try_new(TAG, self.bus.clone(), store_dpc)?);
+        let store_target = shims::store_target(&self.dpc);
         let host = PoolArc::try_new(
             TAG,
             Host {
@@ -162,7 +164,7 @@ impl Running {
             interrupts.disconnect(irql);
         }
         if let Some(dpc) = self.dpc.take() {
-            PoolBox::into_inner(dpc).close(irql);
+            dpc.close(irql);
         }
         self.bus.end(irql);
     }
@@ -220,10 +222,14 @@ impl Host {
 
     /// Takes back what [`Host::announce`] did.
     fn withdraw(&self, irql: &mut Passive<'_>) {
+        let store = &self.bus.store;
         for feature in FEATURES {
-            self.bus.store.remove(Within::none(BUS), feature, irql).ok();
+            if store.remove(Within::none(BUS), feature, irql) == Err(Failure::Timeout) {
+                log_warn!("xenstored does not answer: it is left without a word");
+                store.close(irql);
+            }
         }
-        self.bus.store.reclaim_watches(BUS, irql);
+        store.reclaim_watches(BUS, irql);
     }
 
     /// Whether the threads are to end.

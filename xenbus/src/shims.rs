@@ -7,12 +7,11 @@
 
 use core::ffi::c_void;
 
-use nt::dpc::Dpc;
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
-use nt::pool::{PoolArc, PoolBox};
+use nt::pool::PoolBox;
 
-use crate::bus::Bus;
 use crate::callback::EventTarget;
+use crate::host::StoreDpc;
 
 /// A token to take locks with, in a DPC.
 pub(crate) fn lower<'d>(_irql: &'d Dispatch<'_>) -> AtMostDispatch<'d> {
@@ -29,16 +28,18 @@ pub(crate) fn with_passive<R>(body: impl FnOnce(&mut Passive<'_>) -> R) -> R {
 }
 
 /// Has the store's events queue `dpc`, which is closed only after the channel.
-pub(crate) fn store_target(dpc: &PoolBox<Dpc<PoolArc<Bus>>>) -> EventTarget {
+pub(crate) fn store_target(dpc: &PoolBox<StoreDpc>) -> EventTarget {
     let cookie = PoolBox::as_non_null(dpc).as_ptr().cast();
-    // SAFETY: the callback takes the address of such a DPC, which does not move in its box.
+    // SAFETY: the callback takes the address of such a cell, which does not move in its box.
     unsafe { EventTarget::new(store_event, cookie) }
 }
 
 /// # Safety
 /// Called for the store's channel, with the cookie of [`store_target`].
 unsafe extern "C" fn store_event(cookie: *mut c_void) {
-    // SAFETY: the DPC lives until the channel is closed.
-    let dpc = unsafe { &*cookie.cast::<Dpc<PoolArc<Bus>>>() };
-    dpc.queue();
+    // SAFETY: the cell is as it is until the channel is closed.
+    let dpc = unsafe { &*cookie.cast::<StoreDpc>() };
+    if let Some(dpc) = dpc {
+        dpc.queue();
+    }
 }

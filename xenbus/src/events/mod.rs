@@ -14,7 +14,7 @@ mod reset;
 
 pub(crate) use channel::Channel;
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nt::irql::{AtMostDispatch, Passive};
 use nt::pool::{PoolArc, PoolSlice};
@@ -46,10 +46,18 @@ pub(crate) struct Events {
     hole: PoolArc<Hole>,
     /// The FIFO ABI's pages; none in the 2-level ABI.
     fifo: Option<FifoMemory>,
+    /// Xen has pages of ours, and ports of ours are open.
+    live: AtomicBool,
     ports: PoolSlice<PortSlot>,
     lanes: PoolSlice<Lane>,
     /// Rank: leaf.
     open: SpinLock<Storage<Option<PoolArc<Channel>>>>,
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.give_back();
+    }
 }
 
 /// One processor's part.
@@ -81,6 +89,7 @@ impl Events {
         let processors = platform.processors().len();
         let mut events = Self {
             fifo: Some(FifoMemory::new(processors)?),
+            live: AtomicBool::new(true),
             ports: PoolSlice::try_from_fn(TAG, PORTS_MAX, |_| PortSlot::default())?,
             lanes: PoolSlice::try_from_fn(TAG, processors, |_| Lane::new())?,
             open: SpinLock::new(Storage::try_new(CHANNELS_MAX, &None)?),
@@ -141,7 +150,12 @@ impl Events {
     /// Back to the state of before: Xen no longer uses the pages, and no port is ours.
     pub(crate) fn end(&self, irql: &mut AtMostDispatch<'_>) {
         self.forget_ports(irql);
-        if self.fifo.is_some() && reset::reset(self.platform.xen).is_err() {
+        self.give_back();
+    }
+
+    fn give_back(&self) {
+        let live = self.live.swap(false, Ordering::AcqRel);
+        if live && reset::reset(self.platform.xen).is_err() {
             log_error!("event channels cannot be reset");
         }
     }

@@ -264,13 +264,19 @@ impl Store {
             self.wake(&wakeups, irql);
             buffer = match queued {
                 Queued::As(index) => break index,
-                Queued::Refused(failure) => return Err(failure),
+                Queued::Refused(failure) => {
+                    // Whoever waits for room hears it too, one after another.
+                    self.room.set(irql);
+                    return Err(failure);
+                }
                 Queued::Later(buffer) => buffer,
             };
             if self.room.wait(Some(left(deadline)?), irql) == Wait::TimedOut {
                 return Err(Failure::Timeout);
             }
         };
+        // There may be room for one more.
+        self.room.set(irql);
         let answered = self.answered.get(index).and_then(Option::as_ref);
         while let (Some(event), Ok(left)) = (answered, left(deadline)) {
             if event.wait(Some(left), irql) == Wait::TimedOut || self.has_answer(index, irql) {
