@@ -6,17 +6,20 @@
 
 use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 
 use interface::SuspendPhase;
 use ndis::chain::{CompletionSink, Nbl, NblChain, NdisCompletions, RxChain};
 use ndis::indication::{Indicator, Link};
+use ndis::rss::{MAX_ENTRIES, RssParameters};
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::NDIS_HANDLE;
 use netfront_core::tx::TxBroken;
+use nt::dpc::Dpc;
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
+use nt::spinlock::SpinLock;
 
 use crate::attributes::Identity;
 use crate::bus::Bus;
@@ -100,6 +103,12 @@ pub(crate) struct Adapter {
     /// Queues that the backend serves; 0 before the first connection.
     active: AtomicUsize,
     pausing: Drain,
+    /// What NDIS has set; applied by the connection thread.
+    rss: SpinLock<Option<RssParameters>>,
+    /// Queue for each of the low 7 bits of a sent list's hash.
+    steering: [AtomicU16; MAX_ENTRIES],
+    /// Wakes the connection thread for the control ring.
+    control_dpc: Option<Dpc<AdapterRef>>,
 }
 
 impl Adapter {
@@ -111,6 +120,9 @@ impl Adapter {
             link_up: AtomicBool::new(false),
             active: AtomicUsize::new(0),
             pausing: Drain::default(),
+            rss: SpinLock::new(None),
+            steering: [const { AtomicU16::new(0) }; MAX_ENTRIES],
+            control_dpc: None,
         }
     }
 
@@ -223,13 +235,53 @@ impl Adapter {
     /// Number of the queue for a list: by its hash, so that a flow stays on one; else by the
     /// processor.
     fn queue_for(&self, list: &Nbl) -> usize {
-        let spread = match list.hash() {
-            Some((value, _)) => value,
-            None => nt::processor::current_index(),
-        };
-        let spread = usize::try_from(spread).unwrap_or(0);
         let active = self.active.load(Ordering::Acquire);
+        let spread = match list.hash() {
+            Some((value, _)) => {
+                let [low, ..] = value.to_le_bytes();
+                let entry = self.steering.get(usize::from(low & 0x7F));
+                entry.map_or(0, |queue| queue.load(Ordering::Relaxed).into())
+            }
+            None => usize::try_from(nt::processor::current_index()).unwrap_or(0),
+        };
         spread.checked_rem(active).unwrap_or(0)
+    }
+
+    /// Sends lists the way of received ones: `mapping` has the queue of each entry of the table;
+    /// without one the hash is dealt out evenly.
+    pub(crate) fn set_steering(&self, mapping: &[u16]) {
+        let mut repeated = mapping.iter().copied().cycle();
+        for (place, nth) in self.steering.iter().zip(0_u16..) {
+            place.store(repeated.next().unwrap_or(nth), Ordering::Relaxed);
+        }
+    }
+
+    /// Receive-side scaling as NDIS has set it.
+    pub(crate) fn rss(&self, irql: &mut AtMostDispatch<'_>) -> Option<RssParameters> {
+        self.rss.with(irql, |rss, _| *rss)
+    }
+
+    /// Changes receive-side scaling; the connection thread applies it.
+    pub(crate) fn set_rss(&self, set: Option<&RssParameters>, irql: &mut AtMostDispatch<'_>) {
+        self.rss.with(irql, |rss, _| *rss = set.copied());
+        self.mail().send(Messages::RSS, irql);
+    }
+
+    /// Has the control ring's DPC run. Any IRQL.
+    pub(crate) fn wake_control(&self) {
+        if let Some(dpc) = &self.control_dpc {
+            dpc.queue();
+        }
+    }
+
+    /// Sets the control ring's DPC, before the adapter is shared.
+    pub(crate) fn set_control_dpc(&mut self, dpc: Dpc<AdapterRef>) {
+        self.control_dpc = Some(dpc);
+    }
+
+    /// Takes the control ring's DPC out, to be closed.
+    pub(crate) fn take_control_dpc(&mut self) -> Option<Dpc<AdapterRef>> {
+        self.control_dpc.take()
     }
 
     /// Takes lists to send; `send_flags` are NDIS's.

@@ -13,6 +13,7 @@ use ndis_sys as sys;
 use ndis_sys::{NDIS_HANDLE, NDIS_OID};
 
 use crate::keywords::ETHERNET_HEADER;
+use crate::rss;
 use crate::vlan::VlanSettings;
 
 /// Link speed when the toolstack names none: 10 Gb/s.
@@ -71,6 +72,8 @@ pub(crate) struct Identity {
     pub(crate) speed: u64,
     /// Tags.
     pub(crate) vlan: VlanSettings,
+    /// Queues for receive-side scaling; 0 when it is not offered.
+    pub(crate) rss_queues: u32,
 }
 
 impl Identity {
@@ -137,6 +140,15 @@ pub(crate) unsafe fn describe(
     }
     for (place, byte) in a.CurrentMacAddress.iter_mut().zip(identity.current) {
         *place = byte;
+    }
+    let mut scale = sys::NDIS_RECEIVE_SCALE_CAPABILITIES::new(version);
+    scale.CapabilitiesFlags = rss::CAPABILITIES;
+    scale.NumberOfInterruptMessages = identity.rss_queues;
+    scale.NumberOfReceiveQueues = identity.rss_queues;
+    scale.NumberOfIndirectionTableEntries =
+        u16::try_from(rss::LIMITS.entries).map_err(|_| Status::FAILURE)?;
+    if identity.rss_queues > 0 {
+        a.RecvScaleCapabilities = &raw mut scale;
     }
     a.AccessType = sys::NET_IF_ACCESS_BROADCAST;
     a.DirectionType = sys::NET_IF_DIRECTION_SENDRECEIVE;

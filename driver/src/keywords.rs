@@ -42,6 +42,13 @@ const VLAN_ID: Keyword = Keyword {
     default: 0,
 };
 
+/// Whether receive-side scaling is offered.
+const RSS: Keyword = Keyword {
+    name: "*RSS",
+    range: 0..=1,
+    default: 1,
+};
+
 /// Most queues, receive and transmit pairs.
 const NUM_RSS_QUEUES: Keyword = Keyword {
     name: "*NumRssQueues",
@@ -65,6 +72,8 @@ pub(crate) struct Keywords {
     pub(crate) vlan: VlanSettings,
     /// Most queues.
     pub(crate) queues: u32,
+    /// Whether receive-side scaling is offered.
+    pub(crate) rss: bool,
     /// Address set by the administrator (`NetworkAddress`).
     pub(crate) network_address: Option<[u8; 6]>,
 }
@@ -81,6 +90,7 @@ impl Keywords {
                 configuration.read(&VLAN_ID),
             ),
             queues: configuration.read(&NUM_RSS_QUEUES),
+            rss: configuration.read(&RSS) != 0,
             network_address: configuration.network_address(),
         }
     }

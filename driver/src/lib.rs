@@ -38,6 +38,7 @@ mod miniport;
 mod oid;
 mod power;
 mod queue;
+mod rss;
 mod shared_page;
 mod statistics;
 mod text;

@@ -13,7 +13,8 @@ use ndis::configuration::Configuration;
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::{NDIS_ERROR_CODE, NDIS_HANDLE};
-use nt::irql::Passive;
+use nt::dpc::{Dpc, More};
+use nt::irql::{Dispatch, Passive};
 use nt::pool::{OutOfMemory, PoolBox};
 use nt::thread::Thread;
 
@@ -156,6 +157,9 @@ impl Miniport {
                 processor_of(index).and_then(|processor| queue.attach(adapter, index, processor));
             attached.map_err(|_| InitError::Resources)?;
         }
+        // SAFETY: as for the queues.
+        let control = Dpc::try_new(TAG, unsafe { AdapterRef::new(address) }, wake_for_control)?;
+        adapter.set_control_dpc(control);
         let cookie = address.as_ptr().cast();
         // SAFETY: the callback expects an adapter; `end` ends the registration before it goes.
         let suspend = unsafe {
@@ -188,7 +192,16 @@ impl Miniport {
         for queue in adapter.queues_mut() {
             queue.detach(irql);
         }
+        if let Some(dpc) = adapter.take_control_dpc() {
+            dpc.close(irql);
+        }
     }
+}
+
+/// The DPC of the control ring's channel: the thread does the work.
+fn wake_for_control(adapter: &AdapterRef, irql: &Dispatch<'_>) -> More {
+    adapter.get().mail().send(Messages::CONTROL, irql);
+    More::No
 }
 
 /// Finds out all about the adapter.
@@ -210,16 +223,20 @@ unsafe fn gather(
     let frontend = bus.frontend_path()?;
     let settings = connection::settings(&bus, &frontend, irql)?;
     let permanent = settings.mac.ok_or(InitError::NoAddress)?.bytes();
-    let identity = Identity {
+    let mut identity = Identity {
         permanent,
         current: keywords.network_address.unwrap_or(permanent),
         mtu: keywords.mtu(settings.mtu),
         speed: settings.speed.unwrap_or(DEFAULT_SPEED),
         vlan: keywords.vlan,
+        rss_queues: 0,
     };
     // SAFETY: the caller's handle; the adapter, and with it this, ends before the halt returns.
     let handle = unsafe { NdisHandle::new(handle) };
     let queues = queues(handle, version, &keywords, &identity, irql)?;
+    if keywords.rss && queues.len() > 1 {
+        identity.rss_queues = u32::try_from(queues.len()).unwrap_or(0);
+    }
     Ok(Parts {
         handle,
         version,

@@ -1,6 +1,7 @@
 //! The connection thread: does what the connection machine of `netfront-core` says, at
 //! `PASSIVE_LEVEL`, where it may wait for XenStore.
 
+mod hashing;
 mod store;
 mod watches;
 
@@ -21,6 +22,8 @@ use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef};
 use crate::mail::Messages;
 use crate::queue::{Channels, Remote, processor_of};
+use crate::rss::Placement;
+use hashing::Hashing;
 use store::{Backend, Terms};
 use watches::WakeOn;
 
@@ -53,6 +56,7 @@ struct Worker<'a> {
     keys: PoolSlice<QueueKeys>,
     /// Queues of the present connection.
     queues: usize,
+    hashing: Option<Hashing>,
     traffic: bool,
     draining: bool,
 }
@@ -99,6 +103,7 @@ impl<'a> Worker<'a> {
             channels: PoolSlice::try_from_fn(TAG, count, |_| None)?,
             keys: PoolSlice::try_from_fn(TAG, count, |_| no_keys)?,
             queues: 0,
+            hashing: None,
             traffic: false,
             draining: false,
         })
@@ -162,14 +167,16 @@ impl<'a> Worker<'a> {
         } else {
             self.traffic.then_some(TICK)
         };
-        let deadline = self
-            .machine
-            .deadline()
-            .map(|deadline| Duration::from_millis(deadline.saturating_sub(now())));
-        match (tick, deadline) {
-            (Some(tick), Some(deadline)) => Some(tick.min(deadline)),
-            (tick, deadline) => tick.or(deadline),
-        }
+        let until = |deadline: u64| Duration::from_millis(deadline.saturating_sub(now()));
+        let control = self.hashing.as_ref().and_then(Hashing::deadline);
+        [
+            tick,
+            self.machine.deadline().map(until),
+            control.filter(|_| self.traffic || self.draining).map(until),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn take(&mut self, messages: Messages, irql: &mut Passive<'_>) {
@@ -191,6 +198,9 @@ impl<'a> Worker<'a> {
         if messages.has(Messages::STORE) {
             self.look_at_store(irql);
         }
+        if messages.has(Messages::RSS) && self.traffic {
+            self.apply_rss(irql);
+        }
         if messages.has(Messages::BROKEN) {
             self.feed(Event::Reconnect, irql);
         }
@@ -205,6 +215,7 @@ impl<'a> Worker<'a> {
         if !self.traffic && !self.draining {
             return;
         }
+        self.run_hashing(irql);
         let (mut in_flight, mut responses, mut broken) = (0_u32, 0_u64, false);
         for queue in self.adapter.queues().iter().take(self.queues) {
             let (slots, answers) = queue.progress(irql);
@@ -217,7 +228,7 @@ impl<'a> Worker<'a> {
             broken |= stuck;
         }
         if self.draining {
-            if in_flight == 0 {
+            if in_flight == 0 && self.hashing.as_ref().is_none_or(Hashing::is_stopped) {
                 self.draining = false;
                 self.feed(Event::Drained, irql);
             }
@@ -312,10 +323,17 @@ impl<'a> Worker<'a> {
                 return Some(Event::Prepared(prepared.is_ok()));
             }
             Action::Publish => return Some(Event::Published(self.publish(irql))),
-            Action::EnableTraffic => self.enable(true, irql),
+            Action::EnableTraffic => {
+                self.enable(true, irql);
+                self.apply_rss(irql);
+            }
             Action::StopTraffic => {
                 self.enable(false, irql);
                 self.draining = true;
+                if let Some(hashing) = &mut self.hashing {
+                    hashing.want_stop();
+                }
+                self.run_hashing(irql);
             }
             Action::Release | Action::Forget => self.release(irql),
             Action::Link(up) => adapter.set_link(up, irql),
@@ -379,13 +397,58 @@ impl<'a> Worker<'a> {
             // what it prepared before it ends.
             *keys = unsafe { queue.connect(self.adapter, &remote, channels, irql) }?;
         }
+        // With one queue netback does not choose, and labels hashes that are none as such.
+        if self.queues > 1 && terms.backend.features.has(Features::CTRL_RING) {
+            // SAFETY: the adapter outlives this thread, which releases what it prepared.
+            let hashing =
+                unsafe { Hashing::prepare(self.adapter, backend.domain, self.queues, irql) };
+            self.hashing = Some(hashing?);
+        }
         Ok(())
+    }
+
+    /// Brings queues and backend to what NDIS has set.
+    fn apply_rss(&mut self, irql: &mut Passive<'_>) {
+        let parameters = self.adapter.rss(irql);
+        let placement = parameters
+            .as_ref()
+            .map(|parameters| Placement::new(parameters, self.queues));
+        let mapping = placement.as_ref().map_or(&[][..], Placement::mapping);
+        self.adapter.set_steering(mapping);
+        let queues = self.adapter.queues().iter().take(self.queues);
+        for (index, (queue, channels)) in queues.zip(self.channels.iter()).enumerate() {
+            let named = placement.as_ref().and_then(|p| p.processor(index));
+            let processor = named.map_or_else(|| processor_of(index), Ok);
+            if let (Some(channels), Ok(processor)) = (channels, processor) {
+                queue.place(self.adapter, channels, processor, irql);
+            }
+        }
+        if let Some(hashing) = &mut self.hashing {
+            hashing.want(parameters.as_ref(), mapping);
+        }
+        self.run_hashing(irql);
+    }
+
+    /// Goes on with the control ring.
+    fn run_hashing(&mut self, irql: &mut Passive<'_>) {
+        let Some(hashing) = &mut self.hashing else {
+            return;
+        };
+        if let Some(types) = hashing.run(self.adapter, now(), irql) {
+            self.set_hash_types(types, irql);
+        }
+    }
+
+    fn set_hash_types(&self, types: u32, irql: &mut Passive<'_>) {
+        for queue in self.adapter.queues() {
+            queue.set_hash_types(types, irql);
+        }
     }
 
     fn publish(&self, irql: &Passive<'_>) -> Result<(), netfront_core::connect::PublishError> {
         let publication = Publication {
             queues: self.keys.get(..self.queues).unwrap_or_default(),
-            ctrl: None,
+            ctrl: self.hashing.as_ref().map(Hashing::keys),
             receive: RECEIVE,
             multicast_control: false,
         };
@@ -412,7 +475,11 @@ impl<'a> Worker<'a> {
     fn release(&mut self, irql: &mut Passive<'_>) {
         self.traffic = false;
         self.draining = false;
-        let mut kept = 0_usize;
+        self.set_hash_types(0, irql);
+        let mut kept = self
+            .hashing
+            .take()
+            .map_or(0, |hashing| hashing.release(self.adapter, irql));
         for (queue, channels) in self.adapter.queues().iter().zip(self.channels.iter_mut()) {
             let left = queue.disconnect(self.adapter, channels.take(), irql);
             kept = kept.saturating_add(left);

@@ -34,11 +34,11 @@ pub(crate) use bell::Bell;
 pub(crate) use stock::queue_of;
 pub(crate) use tx::Reaped;
 
-use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef, NdisHandle};
 use crate::frame_kind::Filter;
 use crate::statistics::Statistics;
 use crate::vlan::VlanSettings;
+use crate::{TAG, callbacks};
 use rx::{Received, Returned, RxSide};
 use rx_link::RxLink;
 use stock::Stock;
@@ -303,15 +303,16 @@ impl Queue {
         let Remote {
             domain, processor, ..
         } = *remote;
-        // SAFETY: the caller's promise.
-        let tx = unsafe { Bell::open(bus, domain.0, self, processor, irql) }?;
+        let cookie = core::ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: the callback expects a queue, which lives long enough by the caller's promise.
+        let tx = unsafe { Bell::open(bus, domain.0, callbacks::event, cookie, processor, irql) }?;
         let tx_port = tx.port();
         let channels = channels.insert(Channels { tx, rx: None });
         if !remote.split {
             return Ok(Ports::Shared(tx_port));
         }
         // SAFETY: as above.
-        let rx = unsafe { Bell::open(bus, domain.0, self, processor, irql) }?;
+        let rx = unsafe { Bell::open(bus, domain.0, callbacks::event, cookie, processor, irql) }?;
         let rx_port = rx.port();
         channels.rx = Some(rx);
         Ok(Ports::Split {
@@ -358,6 +359,32 @@ impl Queue {
             kept = kept.saturating_add(more);
         }
         kept
+    }
+
+    /// Moves events and DPC to a processor.
+    pub(crate) fn place(
+        &self,
+        adapter: &Adapter,
+        channels: &Channels,
+        processor: ProcessorNumber,
+        irql: &Passive<'_>,
+    ) {
+        if let Some(dpc) = &self.dpc
+            && let Err(status) = dpc.set_target(processor)
+        {
+            nt::log_warn!("a DPC stays where it is: {status:?}");
+        }
+        for bell in [Some(&channels.tx), channels.rx.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            bell.place(adapter.bus(), processor, irql);
+        }
+    }
+
+    /// Says with which hash types of NDIS frames are handed up; 0 for no hash.
+    pub(crate) fn set_hash_types(&self, types: u32, irql: &mut AtMostDispatch<'_>) {
+        self.rx.with(irql, |rx, _| rx.hash_types = types);
     }
 
     /// Slots that the backend owes an answer for, and answers it gave.

@@ -17,6 +17,7 @@ use super::stock::{Piece, Stock};
 use crate::adapter::NdisHandle;
 use crate::bus::Bus;
 use crate::frame_kind::{Destination, Filter};
+use crate::rss;
 use crate::shared_page::{PAGE_BYTES, address_at, copy, move_up};
 use crate::statistics::Direction;
 use crate::vlan::{Incoming, TAG_BYTES, TAG_PLACE, TAG_TYPE, VlanSettings};
@@ -41,6 +42,8 @@ pub(crate) struct RxSide {
     pub(crate) link: Option<RxLink>,
     pub(crate) stock: Stock,
     pub(crate) statistics: Direction,
+    /// Hash types of NDIS with which frames are handed up.
+    pub(crate) hash_types: u32,
     max_frame: u32,
     vlan: VlanSettings,
     /// The domain is being suspended: the ring is left alone.
@@ -79,6 +82,7 @@ impl RxSide {
             stock,
             statistics: Direction::default(),
             max_frame: spec.max_frame.saturating_add(TAG_BYTES),
+            hash_types: 0,
             vlan: spec.vlan,
             frozen: false,
             adapter: spec.adapter,
@@ -228,7 +232,7 @@ impl RxSide {
             }
         };
         let pieces = pieces.get_mut(..count).unwrap_or_default();
-        if let Some(list) = self.finish(packet.length, pieces) {
+        if let Some(list) = self.finish(packet, pieces) {
             lists.push(list);
         } else {
             for piece in pieces {
@@ -238,7 +242,7 @@ impl RxSide {
     }
 
     /// Looks at a frame that is ours now: a list of it if it is wanted.
-    fn finish(&mut self, length: u32, pieces: &mut [Piece]) -> Option<Nbl> {
+    fn finish(&mut self, packet: &RxPacket<'_>, pieces: &mut [Piece]) -> Option<Nbl> {
         let first = pieces.first_mut()?;
         let page = self.stock.memory(first.page)?;
         let address = address_at(page, first.offset as usize);
@@ -254,7 +258,14 @@ impl RxSide {
             return None;
         };
         list.set_info(sys::Ieee8021QNetBufferListInfo, slot);
-        self.statistics.count(Destination::of(address), length);
+        if let Some((kind, value)) = packet.hash {
+            let hash_type = rss::ndis_type(kind) & self.hash_types;
+            if hash_type != 0 {
+                list.set_hash(value, hash_type);
+            }
+        }
+        self.statistics
+            .count(Destination::of(address), packet.length);
         Some(list)
     }
 

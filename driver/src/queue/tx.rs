@@ -10,6 +10,7 @@ use ndis_sys as sys;
 use netfront_core::tx::{
     Fragment, Frame, Leak, MIN_FRAME, Submission, SubmitError, TxBroken, TxChecksum,
 };
+use netif::extra::HashInfo;
 use nt::irql::AtMostDispatch;
 use nt::pool::OutOfMemory;
 use ring::Recheck;
@@ -19,6 +20,7 @@ use super::frame::FrameCursor;
 use super::tx_link::{Lent, TxLink};
 use crate::bus::Bus;
 use crate::frame_kind::Destination;
+use crate::rss;
 use crate::statistics::Direction;
 use crate::vlan::VlanSettings;
 
@@ -256,7 +258,10 @@ impl TxSide {
             fragments,
             checksum: TxChecksum::Complete,
             gso: None,
-            hash: None,
+            hash: sending.list.hash().and_then(|(value, info)| {
+                let hash_type = info & sys::NDIS_HASH_TYPE_MASK;
+                Some(HashInfo::toeplitz(rss::kind(hash_type)?, value))
+            }),
         };
         let mut memory = Lent {
             pool: &link.memory,
