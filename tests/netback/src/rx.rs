@@ -114,7 +114,7 @@ impl<P: SharedPage> Netback<P> {
         let chosen = if chosen < queues { chosen as usize } else { 0 };
         let expires_ns = self.now_ns.saturating_add(self.rx_drain_ns);
         let queue = &mut self.queues[chosen];
-        if queue.backlog_bytes + frame.len() > Config::BACKLOG_BYTES {
+        if queue.backlog_bytes >= Config::BACKLOG_BYTES {
             self.counters.rx_dropped_queue_full += 1;
             return;
         }

@@ -291,3 +291,14 @@ fn rings_that_start_before_the_wrap_work() {
     assert_eq!(b.guest.queues[0].rx_responses().len(), 1);
     assert!(b.back.rules().is_empty(), "{:?}", b.back.rules());
 }
+
+#[test]
+fn unknown_frontend_state_is_an_error() {
+    for state in [2, 8, 99] {
+        let mut b = Bench::linux();
+        b.guest.set_state(&mut b.world, state);
+        b.settle();
+        assert!(b.back.rules().contains(Rule::StateUnexpected(state)));
+        assert_eq!(b.back_state(), "5");
+    }
+}

@@ -139,6 +139,12 @@ fn grants_stay_mapped_and_are_used() {
         (b.world.mapped(), b.back.persistent_grants(0)),
         (before + 1, 1)
     );
+    // Known already; or too many.
+    assert_eq!(b.ctrl(9, [0, list_ref, 1]), INVALID);
+    let more: Vec<u8> = (0..4).flat_map(|_| entry(b.page())).collect();
+    let more_ref = granted(&mut b, &more);
+    assert_eq!(b.ctrl(9, [0, more_ref, 4]), INVALID);
+    assert_eq!(b.world.mapped(), before + 1);
     b.send_raw(&[&slot(data, 0, 0, 1, 1000)]);
     assert_eq!(b.back.counters().tx_persistent_uses, 1);
     assert_eq!(b.guest.queues[0].tx_responses(), [(1, 0)]);

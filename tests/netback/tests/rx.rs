@@ -249,7 +249,7 @@ fn full_backlog_drops() {
             ..Plan::default()
         },
     );
-    for _ in 0..9 {
+    for _ in 0..10 {
         b.receive(&plain(65_000), plain_meta());
     }
     assert_eq!(b.back.counters().rx_dropped_queue_full, 1);
@@ -286,4 +286,25 @@ fn carrier_key_follows() {
     b.guest.set_state(&mut b.world, 5);
     b.settle();
     assert_eq!(b.world.nodes[key], "0");
+}
+
+#[test]
+fn deadlines_are_never_in_the_past_once_settled() {
+    let plan = Plan {
+        rx_posted: 0,
+        ..Plan::default()
+    };
+    let mut b = Bench::with(Preset::Linux, &plan);
+    for _ in 0..200 {
+        b.receive(&plain(60), plain_meta());
+        let Some(next) = b.back.next_deadline() else {
+            // The carrier is off and nothing waits.
+            b.advance(1);
+            continue;
+        };
+        assert!(next > b.now);
+        b.now = next;
+        b.settle();
+    }
+    assert!(b.back.counters().carrier_off > 0);
 }

@@ -225,7 +225,7 @@ fn dropping_rules_answer_error() {
         ),
         (&[slot(60_000, 0, 0, 1, 100)], Rule::TxGrant(BAD_GREF)),
         (
-            &[slot(g, 0, 4, 1, 1000), slot(60_000, 0, 0, 2, 900)],
+            &[slot(g, 0, 4, 1, 2900), slot(60_000, 0, 0, 2, 900)],
             Rule::TxGrant(BAD_GREF),
         ),
     ];

@@ -1,6 +1,6 @@
 //! Grants, event channels and XenStore in memory.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -8,32 +8,31 @@ use netback_model::{Events, GntStatus, Grants, SharedPage, Store, WatchId};
 
 /// A page; clones name the same one.
 #[derive(Clone, Debug)]
-pub struct Page(Rc<Vec<Cell<u8>>>);
+pub struct Page(Rc<RefCell<Vec<u8>>>);
 
 impl Page {
     pub fn new() -> Self {
-        Self(Rc::new(vec![Cell::new(0); 4096]))
+        Self(Rc::new(RefCell::new(vec![0; 4096])))
     }
 
     pub fn bytes(&self, at: usize, len: usize) -> Vec<u8> {
-        self.0[at..at + len].iter().map(Cell::get).collect()
+        self.0.borrow()[at..at + len].to_vec()
     }
 }
 
 impl SharedPage for Page {
     fn read_u32(&self, at: usize) -> u32 {
-        u32::from_le_bytes(self.bytes(at, 4).try_into().unwrap())
+        let bytes = self.0.borrow();
+        u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
     }
     fn write_u32(&self, at: usize, value: u32) {
         self.write(at, &value.to_le_bytes());
     }
     fn read(&self, at: usize, out: &mut [u8]) {
-        out.copy_from_slice(&self.bytes(at, out.len()));
+        out.copy_from_slice(&self.0.borrow()[at..at + out.len()]);
     }
     fn write(&self, at: usize, bytes: &[u8]) {
-        for (cell, &byte) in self.0[at..at + bytes.len()].iter().zip(bytes) {
-            cell.set(byte);
-        }
+        self.0.borrow_mut()[at..at + bytes.len()].copy_from_slice(bytes);
     }
 }
 
