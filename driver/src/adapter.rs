@@ -67,6 +67,8 @@ impl Closed {
     const PAUSED: Self = Self(1);
     const LOW_POWER: Self = Self(1 << 1);
     const REMOVED: Self = Self(1 << 2);
+    /// In `MiniportHaltEx`: nothing is indicated any more. The adapter is paused then.
+    const HALTING: Self = Self(1 << 3);
 
     /// The status of lists, none when they are taken.
     fn gate(bits: u32) -> Option<Status> {
@@ -491,6 +493,11 @@ impl Adapter {
         }
     }
 
+    /// `MiniportHaltEx` has begun: NDIS is told nothing from here on (ndis-contract 1.10).
+    pub(crate) fn halting(&self) {
+        self.closed.fetch_or(Closed::HALTING.0, Ordering::AcqRel);
+    }
+
     /// The device is gone.
     pub(crate) fn surprise_removed(&self, irql: &mut Passive<'_>) {
         self.change_closed(Closed::REMOVED.0, 0, irql);
@@ -536,7 +543,11 @@ impl Adapter {
     /// Tells NDIS of the link.
     pub(crate) fn set_link(&self, up: bool, _irql: &Passive<'_>) {
         self.link_up.store(up, Ordering::Release);
-        let low = self.closed.load(Ordering::Acquire) & Closed::LOW_POWER.0 != 0;
+        let closed = self.closed.load(Ordering::Acquire);
+        if closed & Closed::HALTING.0 != 0 {
+            return;
+        }
+        let low = closed & Closed::LOW_POWER.0 != 0;
         let link = match (up, low) {
             (true, _) => Link::Up(self.identity().speed),
             (false, true) => Link::Unknown,

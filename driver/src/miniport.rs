@@ -181,6 +181,7 @@ impl Miniport {
         let Some(mut adapter) = self.adapter.take() else {
             return;
         };
+        adapter.halting();
         if let Some(thread) = self.thread.take() {
             adapter.mail().send(Messages::EXIT, irql);
             thread.join(irql);

@@ -255,19 +255,22 @@ fn tell_xen(events: &Events, upcall: Upcall, sources: &[u32]) -> Result<()> {
 /// Has Xen interrupt no more. Failures leave interrupts nobody serves, which the system ignores.
 fn quiet(events: &Events, upcall: Upcall) {
     let xen = events.platform().xen;
-    for (index, processor) in events.platform().processors().iter().enumerate() {
+    for index in 0..events.platform().processors().len() {
         if !events.is_served(index) {
             continue;
         }
         events.set_served(index, false);
-        let off = match upcall {
-            // SAFETY: turning it off needs no handler.
-            Upcall::VcpuVectors => unsafe { xen.set_upcall_vector(processor.vcpu, 0) },
-            // SAFETY: turning it off needs no handler.
-            Upcall::Line => unsafe { xen.set_hvm_param(HVM_PARAM_CALLBACK_IRQ, 0) },
-        };
-        if let Err(error) = off {
-            log_warn!("vCPU {} is still interrupted: {error:?}", processor.vcpu);
+        match upcall {
+            // Xen refuses to forget a vector (numbers below 16 are EINVAL). Every port is masked or closed by now,
+            // or is masked before the vector goes: none of them raises it.
+            Upcall::VcpuVectors => {}
+            Upcall::Line => {
+                // SAFETY: turning it off needs no handler.
+                let off = unsafe { xen.set_hvm_param(HVM_PARAM_CALLBACK_IRQ, 0) };
+                if let Err(error) = off {
+                    log_warn!("the line still interrupts: {error:?}");
+                }
+            }
         }
     }
 }
