@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use harness::{Bare, Hypercall, LINE_VECTOR, Platform};
 use netback_model::{Netback, toolstack};
-use xen_sim::{Interrupts, Line, LeakReport};
+use xen_sim::{Interrupts, LeakReport, Line, PortState};
 
 use crate::host::{Host, HostPage};
 use crate::memory::GuestRam;
@@ -162,6 +162,18 @@ impl Xen {
             let config = vif.backend.config().clone();
             toolstack::unplug(&mut Host::new(&mut self.machine, &mut self.store), &config);
         }
+    }
+
+    /// The vCPU that is interrupted by events of the guest's port which a backend's port is connected to.
+    #[must_use]
+    pub fn vcpu_of_backend_port(&self, backend_port: u32) -> u32 {
+        (1..=self.machine.config().max_port)
+            .map(|port| self.machine.port_state(port))
+            .find_map(|(state, vcpu)| {
+                let peer = matches!(state, PortState::Interdomain { port, .. } if port == backend_port);
+                peer.then_some(vcpu)
+            })
+            .unwrap_or(0)
     }
 
     /// What the guest and the backends have not given back.

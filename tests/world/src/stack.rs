@@ -226,6 +226,13 @@ impl Stack {
             .expect("ports that are not 0");
     }
 
+    /// Drops every stream, finished or not, with its connection.
+    pub fn forget_streams(&mut self) {
+        for stream in self.streams.drain(..) {
+            self.sockets.remove(stream.handle);
+        }
+    }
+
     /// A frame has come.
     pub fn receive(&mut self, frame: Vec<u8>) {
         self.frames.received.push_back(frame);

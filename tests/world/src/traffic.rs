@@ -1,6 +1,6 @@
 //! TCP above the driver: the guest's stack, on top of NDIS's protocol interface.
 
-use harness::ndis::{Frame, SendList, SendOptions};
+use harness::ndis::{Frame, Received, SendList, SendOptions};
 use harness::{DeviceId, SECOND};
 
 use crate::stack::Stack;
@@ -18,6 +18,10 @@ pub struct Moved {
     pub failed: u64,
     /// Frames received, by the processor they were indicated on.
     pub received: Vec<u64>,
+    /// Received frames whose hash was told and compared with the backend's function.
+    pub hashes: u64,
+    /// Of those, the ones that were wrong.
+    pub hash_mismatches: u64,
 }
 
 /// The guest's stack on one interface.
@@ -27,6 +31,8 @@ pub struct GuestStack {
     pub stack: Stack,
     /// The interface it is bound to.
     pub device: DeviceId,
+    /// Its number in XenStore.
+    pub handle: u32,
     /// What moved.
     pub moved: Moved,
 }
@@ -34,14 +40,17 @@ pub struct GuestStack {
 impl GuestStack {
     /// Binds a stack to an interface.
     #[must_use]
-    pub const fn new(stack: Stack, device: DeviceId) -> Self {
+    pub const fn new(stack: Stack, device: DeviceId, handle: u32) -> Self {
         Self {
             stack,
             device,
+            handle,
             moved: Moved {
                 sent: 0,
                 failed: 0,
                 received: Vec::new(),
+                hashes: 0,
+                hash_mismatches: 0,
             },
         }
     }
@@ -58,6 +67,7 @@ impl GuestStack {
                     self.moved.received.resize(cpu + 1, 0);
                 }
                 self.moved.received[cpu] += 1;
+                self.check_hash(world, &frame);
                 self.stack.receive(frame.bytes);
                 worked = true;
             }
@@ -79,6 +89,23 @@ impl GuestStack {
         }
         world.settle();
         worked
+    }
+
+    /// Compares the hash that came with a frame with what the hash function says of its bytes.
+    fn check_hash(&mut self, world: &World, frame: &Received) {
+        let function = frame.slot(ndis_sys::NetBufferListHashInfo) & 0xFF;
+        if function == 0 {
+            return;
+        }
+        let told = frame.slot(ndis_sys::NetBufferListHashValue);
+        let expected = world.xen(|xen| {
+            let vif = xen.vifs.get(&self.handle)?;
+            vif.backend.hash_state().hash(&frame.bytes)
+        });
+        self.moved.hashes += 1;
+        if expected.is_none_or(|expected| u64::from(expected.value) != told) {
+            self.moved.hash_mismatches += 1;
+        }
     }
 
     /// Lets the stacks work until `done` says so, for at most `seconds` of virtual time.

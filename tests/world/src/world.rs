@@ -209,6 +209,13 @@ impl World {
         self.xen(|xen| xen.add_vif(config, Box::new(network)));
     }
 
+    /// Turns RSS on for an interface: hashed flows go to these processors. Returns the NDIS status.
+    pub fn set_rss(&self, device: DeviceId, processors: &[u8]) -> i32 {
+        let value = crate::rss::parameters(processors);
+        let result = self.protocol(device).set(ndis_sys::OID_GEN_RECEIVE_SCALE_PARAMETERS, value);
+        self.expect("OID_GEN_RECEIVE_SCALE_PARAMETERS", result).status
+    }
+
     /// Everything the drivers said, and every rule they broke: for messages of failing tests.
     pub fn story(&self) -> String {
         let mut text = format!("seed {}\n", self.seed);

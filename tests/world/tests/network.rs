@@ -18,7 +18,7 @@ fn connected(builder: world::Builder, preset: Preset, window: usize) -> (World, 
 /// The guest's stack on the only interface.
 fn guest(world: &World, window: usize) -> GuestStack {
     let mac = World::vif_config(Preset::Linux, 0).mac;
-    GuestStack::new(Stack::new(mac, 2, 1500, window, 8), world.interfaces()[0])
+    GuestStack::new(Stack::new(mac, 2, 1500, window, 8), world.interfaces()[0], 0)
 }
 
 /// Sends `bytes` each way by TCP and compares the hashes.
