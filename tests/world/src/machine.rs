@@ -225,7 +225,8 @@ impl Xen {
             harness.raise_interrupt(0, LINE_VECTOR);
         }
         if !worked && let Some(at) = soonest {
-            self.arrange(at.max(now + 1), harness);
+            // What was due and found nothing to do is asked again a little later, not at once.
+            self.arrange(if at <= now { now + 1000 } else { at }, harness);
         }
         worked
     }

@@ -366,6 +366,13 @@ impl World {
         }
     }
 
+    /// Tells the driver that an interface is gone, and removes it; its backend lives on.
+    pub fn surprise_remove_interface(&mut self, device: DeviceId) {
+        self.must("SURPRISE_REMOVAL", self.harness.surprise_remove(device));
+        self.must("REMOVE", self.harness.remove_device(device));
+        self.children.retain(|child| child.device != device);
+    }
+
     /// Enables a disabled interface.
     pub fn enable_interface(&mut self, device: DeviceId) {
         self.must("AddDevice", self.harness.attach(device, self.netfront));
