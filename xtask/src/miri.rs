@@ -16,10 +16,16 @@ pub(crate) fn run(tally: &mut Tally, not_run: &mut Vec<String>) -> Result<bool> 
         not_run.push(format!("the pure crates' tests under Miri: {reason}"));
         return Ok(true);
     }
+    let mut library = process::program("cargo");
+    library.args(["+nightly", "miri", "setup"]);
+    library
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("CARGO")
+        .env_remove("RUSTC");
+    process::run("building Miri's standard library", &mut library)?;
     eprintln!("==> running the pure crates under Miri");
     let start = Instant::now();
-    // The first run builds Miri's standard library; then each crate is a single-threaded program
-    // for minutes, so two run side by side.
+    // Each crate is a single-threaded program for minutes, so two run side by side.
     let crates = Mutex::new(pure_crates()?);
     let worker = || -> Result<Vec<Output>> {
         let mut outputs = Vec::new();
