@@ -35,11 +35,15 @@ $cards = @(Get-PnpDevice -InstanceId 'XENVIFBUS\*' -PresentOnly)
 Test-That 'at least one network interface' { $cards.Count -ge 1 }
 foreach ($card in $cards) { Test-That "$($card.InstanceId) without problem" { $card.Status -eq 'OK' } }
 
-# Keyword, DisplayParameterType, default, min, max: the rows of crates/keywords.
+# Keyword, DisplayParameterType, default, and min and max of numbers: the rows of crates/keywords.
 $settings = @(
     @('*JumboPacket', 2, '1514', 1514, 9014),
-    @('*ReceiveBuffers', 1, '640', 320, 2048),
-    @('*TransmitBuffers', 1, '64', 32, 256)
+    @('*ReceiveBuffers', 1, '640', 384, 2048),
+    @('*TransmitBuffers', 1, '64', 32, 256),
+    @('*PriorityVLANTag', 5, '3', $null, $null),
+    @('VlanID', 2, '0', 0, 4094),
+    @('*RSS', 5, '1', $null, $null),
+    @('*NumRssQueues', 1, '8', 1, 8)
 )
 foreach ($adapter in @(Get-NetAdapter | Where-Object DriverFileName -eq 'netfront.sys')) {
     Test-That "$($adapter.Name): NDIS 6.82 or later" { [version]("$($adapter.NdisVersion)") -ge [version]'6.82' }
@@ -49,7 +53,7 @@ foreach ($adapter in @(Get-NetAdapter | Where-Object DriverFileName -eq 'netfron
         Test-That "$($adapter.Name): $keyword" {
             $p = $properties | Where-Object RegistryKeyword -eq $keyword
             $p -and $p.DisplayParameterType -eq $type -and $p.DefaultRegistryValue -eq $default -and
-                [int]$p.NumericParameterMinValue -eq $min -and [int]$p.NumericParameterMaxValue -eq $max
+                ($type -eq 5 -or ([int]$p.NumericParameterMinValue -eq $min -and [int]$p.NumericParameterMaxValue -eq $max))
         }
     }
     Test-That "$($adapter.Name): no other setting but NetworkAddress" {

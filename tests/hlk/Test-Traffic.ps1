@@ -57,7 +57,7 @@ foreach ($direction in @(), @('-R')) {
     }
 }
 
-# Get-NetAdapterRss has nothing to say while the driver does not offer RSS.
+# With one queue there is no RSS.
 $rss = Get-NetAdapterRss -Name $Adapter -ErrorAction SilentlyContinue
 Write-Host ('info  RSS: {0}' -f $(if ($rss -and $rss.Enabled) { "$($rss.NumberOfReceiveQueues) queues" } else { 'not offered' }))
 
