@@ -7,29 +7,6 @@
 
 use crate::keyword::{Choice, Keyword};
 
-/// Bytes of the largest frame with its 14-byte header, without tag.
-pub const JUMBO_PACKET: Keyword = Keyword::long("*JumboPacket", "Jumbo Packet", 1514, (1514, 9014));
-
-/// Address used in place of the vif's own.
-pub const NETWORK_ADDRESS: Keyword =
-    Keyword::optional_text("NetworkAddress", "Network Address", 12);
-
-/// Pages of a queue for received frames: on the ring, and lent to the system.
-pub const RECEIVE_BUFFERS: Keyword =
-    Keyword::int("*ReceiveBuffers", "Receive Buffers", 640, (320, 2048));
-
-/// Pages of a queue that frames to send are copied to.
-pub const TRANSMIT_BUFFERS: Keyword =
-    Keyword::int("*TransmitBuffers", "Transmit Buffers", 64, (32, 256));
-
-/// What the driver honours and the INF file lists.
-pub const TABLE: &[&Keyword] = &[
-    &JUMBO_PACKET,
-    &RECEIVE_BUFFERS,
-    &TRANSMIT_BUFFERS,
-    &NETWORK_ADDRESS,
-];
-
 const OFF_ON: &[Choice] = &[
     Choice {
         value: 0,
@@ -38,25 +15,6 @@ const OFF_ON: &[Choice] = &[
     Choice {
         value: 1,
         label: "Enabled",
-    },
-];
-
-const TX_RX: &[Choice] = &[
-    Choice {
-        value: 0,
-        label: "Disabled",
-    },
-    Choice {
-        value: 1,
-        label: "Tx Enabled",
-    },
-    Choice {
-        value: 2,
-        label: "Rx Enabled",
-    },
-    Choice {
-        value: 3,
-        label: "Rx & Tx Enabled",
     },
 ];
 
@@ -76,6 +34,74 @@ const PRIORITY_VLAN: &[Choice] = &[
     Choice {
         value: 3,
         label: "Priority & VLAN Enabled",
+    },
+];
+
+/// Most queues the driver uses.
+pub const MAX_QUEUES: u32 = 8;
+
+/// Bytes of the largest frame with its 14-byte header, without tag.
+pub const JUMBO_PACKET: Keyword = Keyword::long("*JumboPacket", "Jumbo Packet", 1514, (1514, 9014));
+
+/// Address used in place of the vif's own.
+pub const NETWORK_ADDRESS: Keyword =
+    Keyword::optional_text("NetworkAddress", "Network Address", 12);
+
+/// Pages of a queue for received frames: on the ring, and lent to the system.
+pub const RECEIVE_BUFFERS: Keyword =
+    Keyword::int("*ReceiveBuffers", "Receive Buffers", 640, (384, 2048));
+
+/// Pages of a queue that frames to send are copied to.
+pub const TRANSMIT_BUFFERS: Keyword =
+    Keyword::int("*TransmitBuffers", "Transmit Buffers", 64, (32, 256));
+
+/// 802.1p priority and 802.1Q tags in the packet's out-of-band data.
+pub const PRIORITY_VLAN_TAG: Keyword =
+    Keyword::enumeration("*PriorityVLANTag", "Priority & VLAN", 3, PRIORITY_VLAN);
+
+/// VLAN of all frames; 0 for none.
+pub const VLAN_ID: Keyword = Keyword::long("VlanID", "VLAN ID", 0, (0, 4094));
+
+/// Receive side scaling.
+pub const RSS: Keyword = Keyword::enumeration("*RSS", "Receive Side Scaling", 1, OFF_ON);
+
+/// Most pairs of a receive and a transmit queue. The default is what certification wants of an
+/// adapter of 10 Gb/s and more.
+pub const NUM_RSS_QUEUES: Keyword = Keyword::int(
+    "*NumRssQueues",
+    "Maximum Number of RSS Queues",
+    MAX_QUEUES,
+    (1, MAX_QUEUES),
+);
+
+/// What the driver honours and the INF file lists.
+pub const TABLE: &[&Keyword] = &[
+    &JUMBO_PACKET,
+    &RECEIVE_BUFFERS,
+    &TRANSMIT_BUFFERS,
+    &PRIORITY_VLAN_TAG,
+    &VLAN_ID,
+    &RSS,
+    &NUM_RSS_QUEUES,
+    &NETWORK_ADDRESS,
+];
+
+const TX_RX: &[Choice] = &[
+    Choice {
+        value: 0,
+        label: "Disabled",
+    },
+    Choice {
+        value: 1,
+        label: "Tx Enabled",
+    },
+    Choice {
+        value: 2,
+        label: "Rx Enabled",
+    },
+    Choice {
+        value: 3,
+        label: "Rx & Tx Enabled",
     },
 ];
 
@@ -102,19 +128,9 @@ const RSS_PROFILES: &[Choice] = &[
     },
 ];
 
-/// 802.1p priority and 802.1Q tags in the packet's out-of-band data.
-pub const PRIORITY_VLAN_TAG: Keyword =
-    Keyword::enumeration("*PriorityVLANTag", "Priority & VLAN", 3, PRIORITY_VLAN);
-/// VLAN of all frames; 0 for none.
-pub const VLAN_ID: Keyword = Keyword::long("VlanID", "VLAN ID", 0, (0, 4094));
-/// Receive side scaling.
-pub const RSS: Keyword = Keyword::enumeration("*RSS", "Receive Side Scaling", 1, OFF_ON);
 /// How processors are chosen.
 pub const RSS_PROFILE: Keyword =
     Keyword::enumeration("*RSSProfile", "RSS Load Balancing Profile", 4, RSS_PROFILES);
-/// Most queues. The default is what certification wants of an adapter of 10 Gb/s and more.
-pub const NUM_RSS_QUEUES: Keyword =
-    Keyword::int("*NumRssQueues", "Maximum Number of RSS Queues", 8, (1, 64));
 /// Most processors.
 pub const MAX_RSS_PROCESSORS: Keyword = Keyword::int(
     "*MaxRssProcessors",
@@ -198,11 +214,7 @@ pub const INTERRUPT_MODERATION: Keyword =
 
 /// Defined, but neither honoured nor listed yet.
 pub const PLANNED: &[&Keyword] = &[
-    &PRIORITY_VLAN_TAG,
-    &VLAN_ID,
-    &RSS,
     &RSS_PROFILE,
-    &NUM_RSS_QUEUES,
     &MAX_RSS_PROCESSORS,
     &RSS_BASE_PROC_NUMBER,
     &RSS_BASE_PROC_GROUP,

@@ -99,6 +99,34 @@ fn certification_has_nothing_against_the_settings() {
     assert!(objections.is_empty(), "{objections:#?}");
 }
 
+/// The manual and the script for a real guest name the settings too.
+#[test]
+fn manual_and_script_name_the_settings_of_the_table() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let manual = std::fs::read_to_string(root.join("docs/installing.md")).unwrap();
+    let script = std::fs::read_to_string(root.join("tests/hlk/Test-Installation.ps1")).unwrap();
+    for keyword in TABLE {
+        let start = format!("| {} | `{}` | ", keyword.text, keyword.name);
+        let row = manual.lines().find(|line| line.starts_with(&start));
+        let row = row.unwrap_or_else(|| panic!("docs/installing.md: no row {start}"));
+        assert!(
+            script.contains(&format!("'{}'", keyword.name)),
+            "{}",
+            keyword.name
+        );
+        if let keywords::Kind::Integer(integer) = keyword.kind {
+            let keywords::Integer {
+                default, min, max, ..
+            } = integer;
+            assert!(row.contains(&format!("| {min} to {max} ")), "{row}");
+            assert!(row.ends_with(&format!("| {default} |")), "{row}");
+            let kind = keyword.display_parameter_type().unwrap();
+            let line = format!("@('{}', {kind}, '{default}', {min}, {max})", keyword.name);
+            assert!(script.contains(&line), "{line}");
+        }
+    }
+}
+
 /// Which of the settings certification asks of every adapter are missing: the list may only get
 /// shorter, and docs/installing.md names it.
 #[test]
@@ -108,10 +136,7 @@ fn what_certification_asks_for_and_is_missing_is_known() {
         .copied()
         .filter(|name| keywords::find(name).is_none())
         .collect();
-    assert_eq!(
-        missing,
-        ["*PriorityVLANTag", "*FlowControl", "*InterruptModeration"]
-    );
+    assert_eq!(missing, ["*FlowControl", "*InterruptModeration"]);
 }
 
 mod broken {
@@ -302,7 +327,12 @@ mod broken {
         (
             Rule::Settings,
             "[Strings]",
-            "[Netfront_Settings]\nHKR, Ndi\\params\\*RSS, Default, 0, \"1\"\n[Strings]",
+            "[Netfront_Settings]\nHKR, Ndi\\params\\*FlowControl, Default, 0, \"1\"\n[Strings]",
+        ),
+        (
+            Rule::Settings,
+            "*RSS\\enum, 1, 0, %On%",
+            "*RSS\\enum, 2, 0, %On%",
         ),
         (
             Rule::Settings,

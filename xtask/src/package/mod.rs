@@ -28,8 +28,9 @@ pub(crate) const ZIP: &str = "netfront-x64.zip";
 /// Options of `cargo xtask package`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Sign with this certificate: a PEM file with the signer's first, then its issuers. Without
-    /// it a test certificate is made, which is kept in target/signing.
+    /// Sign with this certificate: a PEM file with the signer's first, then its issuers, up to the
+    /// root if this system does not know that. Without it a test certificate is made, which is
+    /// kept in target/signing.
     #[arg(long, requires = "key")]
     cert: Option<PathBuf>,
     /// The certificate's RSA key, a PEM file.
@@ -44,9 +45,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::run(Purpose::Package)?;
     let signer = match (&options.cert, &options.key) {
-        (Some(certificate), Some(key)) => {
-            Signer::given(fs::canonicalize(certificate)?, fs::canonicalize(key)?)
-        }
+        (Some(certificate), Some(key)) => Signer::given(certificate, key, &signing_dir())?,
         _ => test_signer()?,
     };
     build::drivers(&process::root(), &process::target_dir())?;
@@ -61,7 +60,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// # Errors
 /// It cannot be made.
 pub(crate) fn test_signer() -> Result<Signer> {
-    Signer::test(&process::target_dir().join("signing"))
+    Signer::test(&signing_dir())
+}
+
+/// Where the test certificate is kept.
+fn signing_dir() -> PathBuf {
+    process::target_dir().join("signing")
 }
 
 /// Makes the built drivers in `folder` a package there; gives all its files, the zip last.
@@ -82,6 +86,7 @@ pub(crate) fn assemble(folder: &Path, signer: &Signer) -> Result<Vec<PathBuf>> {
     }
     for (from, name) in [
         ("docs/installing.md", "installing.md"),
+        ("inf/Move-AddressSettings.ps1", "Move-AddressSettings.ps1"),
         ("LICENSE-MIT", "LICENSE-MIT"),
         ("LICENSE-APACHE", "LICENSE-APACHE"),
     ] {

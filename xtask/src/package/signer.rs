@@ -15,8 +15,13 @@ use crate::process;
 pub(crate) struct Signer {
     certificate: PathBuf,
     key: PathBuf,
+    /// What signatures are verified against.
+    trusted: PathBuf,
     test: bool,
 }
+
+/// The roots this system knows (Debian: ca-certificates).
+const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The name in the test certificate.
 const TEST_NAME: &str = "/CN=netfront test certificate";
@@ -32,13 +37,28 @@ subjectKeyIdentifier = hash
 ";
 
 impl Signer {
-    /// The given certificate (the signer's first, then its issuers) and its key.
-    pub(crate) fn given(certificate: PathBuf, key: PathBuf) -> Self {
-        Self {
+    /// The given certificate (the signer's first, then its issuers) and its key. What it is
+    /// verified against is kept in `folder`: the certificates given, and the system's roots.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(crate) fn given(certificate: &Path, key: &Path, folder: &Path) -> Result<Self> {
+        let read = |file: &Path| {
+            fs::canonicalize(file).with_context(|| format!("cannot read {}", file.display()))
+        };
+        let (certificate, key) = (read(certificate)?, read(key)?);
+        let mut roots = fs::read(&certificate)?;
+        roots.push(b'\n');
+        roots.extend(fs::read(SYSTEM_ROOTS).unwrap_or_default());
+        fs::create_dir_all(folder)?;
+        let trusted = folder.join("given-and-system.pem");
+        fs::write(&trusted, roots)?;
+        Ok(Self {
             certificate,
             key,
+            trusted,
             test: false,
-        }
+        })
     }
 
     /// The test certificate in `folder`, made there if it is missing or about to expire.
@@ -49,6 +69,7 @@ impl Signer {
         let signer = Self {
             certificate: folder.join("test.pem"),
             key: folder.join("test.key"),
+            trusted: folder.join("test.pem"),
             test: true,
         };
         if !signer.is_usable()? {
@@ -127,20 +148,14 @@ impl Signer {
         Ok(())
     }
 
-    /// Checks an image's own signature, and that the catalog covers it. For the test certificate
-    /// the chain is checked too; a given one may end in a root that this system does not know.
+    /// Checks an image's own signature, and that the catalog covers it.
     ///
     /// # Errors
     /// One of the two does not hold.
     pub(crate) fn verify(&self, image: &Path, catalog: &Path) -> Result<()> {
-        let trusted = if self.test {
-            self.certificate.as_path()
-        } else {
-            Path::new("/etc/ssl/certs/ca-certificates.crt")
-        };
         for by in [None, Some(catalog)] {
             let mut verify = process::program("osslsigncode");
-            verify.arg("verify").arg("-CAfile").arg(trusted);
+            verify.arg("verify").arg("-CAfile").arg(&self.trusted);
             if let Some(catalog) = by {
                 verify.arg("-catalog").arg(catalog);
             }

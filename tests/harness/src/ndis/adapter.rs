@@ -31,7 +31,7 @@ pub(crate) struct Devices {
 /// One adapter, from `AddDevice` until its device is removed.
 #[derive(Debug)]
 pub(crate) struct Adapter {
-    /// The NdisMiniportHandle and MiniportAdapterHandle that the driver knows.
+    /// The `NdisMiniportHandle` and `MiniportAdapterHandle` that the driver knows.
     pub(crate) handle: usize,
     pub(crate) driver: Arc<Miniport>,
     pub(crate) devices: Devices,

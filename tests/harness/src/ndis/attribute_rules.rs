@@ -357,7 +357,7 @@ mod tests {
                 g.power = Some(Power {
                     wake: [4, 0, 0],
                     ..Power::default()
-                })
+                });
             }),
         ];
         for (word, change) in cases {

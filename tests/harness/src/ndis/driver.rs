@@ -327,7 +327,7 @@ extern "win64" fn set_optional(handle: usize, handlers: *mut NDIS_OBJECT_HEADER)
     if !header::PNP_CHARACTERISTICS.accept(handlers as usize, driver.minor) {
         return sys::NDIS_STATUS_BAD_CHARACTERISTICS;
     }
-    let at = handlers.cast::<NDIS_MINIPORT_PNP_CHARACTERISTICS>();
+    let at = handlers as usize as *mut NDIS_MINIPORT_PNP_CHARACTERISTICS;
     let add = field!(
         at,
         NDIS_MINIPORT_PNP_CHARACTERISTICS,

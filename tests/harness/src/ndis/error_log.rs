@@ -22,7 +22,6 @@ pub struct ErrorLogEntry {
 }
 
 /// A variadic function of C passes its arguments as any other; up to five values are taken.
-#[expect(clippy::too_many_arguments, reason = "C variadic")]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "each value is a ULONG in a 64-bit slot"
@@ -31,14 +30,14 @@ extern "win64" fn write(
     handle: usize,
     code: u32,
     count: u32,
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-    e: usize,
+    first: usize,
+    second: usize,
+    third: usize,
+    fourth: usize,
+    fifth: usize,
 ) {
     adapter::expect_handle(handle, "NdisWriteErrorLogEntry");
-    let values: Vec<u32> = [a, b, c, d, e]
+    let values: Vec<u32> = [first, second, third, fourth, fifth]
         .into_iter()
         .take(count as usize)
         .map(|value| value as u32)

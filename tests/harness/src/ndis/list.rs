@@ -131,8 +131,8 @@ pub(crate) fn build(list: &SendList, source: usize) -> Built {
         for at in &own {
             let offset = at - block;
             fixed.push((offset, offset + 10, "MDL.Next or Size"));
-            let last = offset + core::mem::offset_of!(MDL, StartVa);
-            fixed.push((last, last + 16, "MDL.StartVa, ByteCount or ByteOffset"));
+            let start = offset + core::mem::offset_of!(MDL, StartVa);
+            fixed.push((start, start + 16, "MDL.StartVa, ByteCount or ByteOffset"));
         }
         let next = plan
             .buffers

@@ -56,12 +56,12 @@ impl Signal {
         self.0
     }
 
-    pub(crate) fn set(&self) {
+    pub(crate) fn set(self) {
         object::set_event(self.0 as *mut KEVENT, 0, 0);
     }
 
     /// Waits until it is set, for at most `limit` (100 ns units). False if it was not.
-    pub(crate) fn wait(&self, limit: Option<u64>) -> bool {
+    pub(crate) fn wait(self, limit: Option<u64>) -> bool {
         let due = limit.map(|limit| kernel().sched.now() + limit);
         wait::wait_for(&[self.0], false, due) == 0
     }

@@ -41,7 +41,7 @@ pub(crate) struct Objects(Mutex<BTreeMap<usize, Object>>);
 
 impl Objects {
     pub(crate) fn add(&self, at: usize, kind: Kind, owner: usize, parent: usize, size: usize) {
-        let site = kernel().sched.current().last_call();
+        let caller = kernel().sched.current().last_call();
         self.0.lock().insert(
             at,
             Object {
@@ -49,7 +49,7 @@ impl Objects {
                 owner,
                 parent,
                 size,
-                site,
+                site: caller,
             },
         );
     }

@@ -371,7 +371,7 @@ fn exclusive(adapter: &Arc<Adapter>, request: &OidRequest) -> OidResult {
     signal.free();
     let completed = current.and_then(|current| current.completed);
     let status = match (returned, completed) {
-        (sys::NDIS_STATUS_PENDING, Some(status)) => status,
+        (sys::NDIS_STATUS_PENDING, Some(status)) | (status, None) => status,
         (status, Some(_)) => {
             rules::violate(
                 &OID_DOUBLE,
@@ -382,7 +382,6 @@ fn exclusive(adapter: &Arc<Adapter>, request: &OidRequest) -> OidResult {
             );
             status
         }
-        (status, None) => status,
     };
     if took > LIMIT {
         let seconds = took / SECOND;
@@ -401,9 +400,9 @@ fn exclusive(adapter: &Arc<Adapter>, request: &OidRequest) -> OidResult {
         && request.oid == sys::OID_GEN_STATISTICS
     {
         let fault = oid_rules::statistics_fault(&result.data, adapter.driver.minor);
-        fault
-            .into_iter()
-            .for_each(|what| rules::violate(&HEADER, what));
+        if let Some(what) = fault {
+            rules::violate(&HEADER, what);
+        }
     }
     if result.is_success() && request.kind == OidKind::Set {
         accepted(adapter, request, configurations);

@@ -227,7 +227,7 @@ fn remove(adapter: &Arc<Adapter>, packet: Irp, reason: u32) -> i32 {
 }
 
 const SET_POWER: u8 = 2;
-/// `DevicePowerState` of POWER_STATE_TYPE.
+/// `DevicePowerState` of `POWER_STATE_TYPE`.
 const DEVICE: usize = 1;
 
 fn power_request(adapter: &Arc<Adapter>, packet: Irp, function: u8) -> i32 {

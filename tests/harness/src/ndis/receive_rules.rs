@@ -263,16 +263,19 @@ mod tests {
         assert!(ids(&seen(), &LIMITS).is_empty());
     }
 
+    /// The rule that must be told, and one change.
+    type Case = (&'static str, fn(&mut Seen));
+
     #[test]
     fn each_fault_is_reported_alone() {
-        let cases: [(&str, fn(&mut Seen)); 16] = [
+        let cases: [Case; 16] = [
             ("ndis-receive-chain", |s| s.buffers = 2),
             ("ndis-receive-chain", |s| s.source_is_adapter = false),
             ("ndis-receive-chain", |s| s.status = 0x103),
             ("ndis-receive-length", |s| s.length = 1519),
             ("ndis-receive-length", |s| s.bytes = None),
             ("ndis-receive-length", |s| s.first = 53),
-            ("ndis-receive-oob", |s| s.info[13] = LEFT_OVER | 13),
+            ("ndis-receive-oob", |s| s.info[13] = LEFT_OVER + 13),
             ("ndis-receive-oob", |s| s.info[0] = 0b1001),
             ("ndis-receive-oob", |s| s.info[0] = 1 << 7),
             ("ndis-receive-oob", |s| s.info[9] = 0x100),

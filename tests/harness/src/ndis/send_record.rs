@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_large_send_of_version_2_comes_back_with_its_type_alone() {
-        let sent = (1 << 30) | 1460 | (54 << 20);
+        let sent = (1 << 30) + 1460 + (54 << 20);
         assert!(ids(sys::NDIS_STATUS_SUCCESS, sent, 1 << 30).is_empty());
         assert_eq!(ids(sys::NDIS_STATUS_SUCCESS, sent, sent), ["ndis-send-lso"]);
         assert!(ids(sys::NDIS_STATUS_FAILURE, sent, sent).is_empty());

@@ -192,7 +192,7 @@ impl Bench {
                 layout: Layout::Whole,
                 ..frame(900)
             });
-            large = large.with_info(sys::TcpLargeSendNetBufferListInfo, (1 << 30) | 500);
+            large = large.with_info(sys::TcpLargeSendNetBufferListInfo, (1 << 30) + 500);
             let several = SendList {
                 frames: vec![frame(60), frame(1514)],
                 info: Vec::new(),
