@@ -67,13 +67,13 @@ impl Closed {
     const PAUSED: Self = Self(1);
     const LOW_POWER: Self = Self(1 << 1);
     const REMOVED: Self = Self(1 << 2);
-    /// In `MiniportHaltEx`: nothing is indicated any more. The adapter is paused then.
+    /// `MiniportHaltEx` has begun: NDIS is told nothing any more.
     const HALTING: Self = Self(1 << 3);
 
     /// The status of lists, none when they are taken.
     fn gate(bits: u32) -> Option<Status> {
         let has = |closed: Self| bits & closed.0 != 0;
-        if has(Self::REMOVED) {
+        if has(Self::REMOVED) || has(Self::HALTING) {
             Some(Status::NOT_ACCEPTED)
         } else if has(Self::LOW_POWER) {
             Some(Status::LOW_POWER_STATE)
@@ -493,15 +493,16 @@ impl Adapter {
         }
     }
 
-    /// `MiniportHaltEx` has begun: NDIS is told nothing from here on (ndis-contract 1.10).
-    pub(crate) fn halting(&self) {
-        self.closed.fetch_or(Closed::HALTING.0, Ordering::AcqRel);
-    }
-
     /// The device is gone.
     pub(crate) fn surprise_removed(&self, irql: &mut Passive<'_>) {
         self.change_closed(Closed::REMOVED.0, 0, irql);
         self.mail().send(Messages::GONE, irql);
+    }
+
+    /// The halt begins: the connection is closed, and NDIS told nothing of it.
+    pub(crate) fn halt(&self, irql: &mut Passive<'_>) {
+        self.change_closed(Closed::HALTING.0, 0, irql);
+        self.mail().send(Messages::EXIT, irql);
     }
 
     /// Around a suspend of the domain.

@@ -181,9 +181,8 @@ impl Miniport {
         let Some(mut adapter) = self.adapter.take() else {
             return;
         };
-        adapter.halting();
         if let Some(thread) = self.thread.take() {
-            adapter.mail().send(Messages::EXIT, irql);
+            adapter.halt(irql);
             thread.join(irql);
         }
         if let Some(registration) = self.suspend.take() {
