@@ -307,10 +307,7 @@ impl PowerTask {
             Change::Up { .. } => DeviceState::D0,
         };
         match change {
-            Change::Down => {
-                host.quiesce(irql);
-                host.delivery.pause(&host.bus.events);
-            }
+            Change::Down => host.quiesce(irql),
             Change::Up { rebuild: true } => host.rebuild(true, irql),
             Change::Up { rebuild: false } => host.wake(irql),
         }
