@@ -6,16 +6,20 @@
 
 use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 
 use interface::SuspendPhase;
-use ndis::chain::{CompletionSink, NblChain, NdisCompletions, RxChain};
+use ndis::chain::{CompletionSink, Nbl, NblChain, NdisCompletions, RxChain};
 use ndis::indication::{Indicator, Link};
+use ndis::rss::{MAX_ENTRIES, RssParameters};
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::NDIS_HANDLE;
+use netfront_core::tx::TxBroken;
+use nt::dpc::Dpc;
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
+use nt::spinlock::SpinLock;
 
 use crate::attributes::Identity;
 use crate::bus::Bus;
@@ -25,7 +29,7 @@ use crate::frame_kind::Filter;
 use crate::keywords::Keywords;
 use crate::mail::{Mail, Messages};
 use crate::power::PowerState;
-use crate::queue::{Queue, queue_of};
+use crate::queue::{Queue, Reaped, queue_of};
 use crate::statistics::Statistics;
 use crate::text::Path;
 
@@ -96,7 +100,15 @@ pub(crate) struct Adapter {
     parts: Parts,
     closed: AtomicU32,
     link_up: AtomicBool,
+    /// Queues that the backend serves; 0 before the first connection.
+    active: AtomicUsize,
     pausing: Drain,
+    /// What NDIS has set; applied by the connection thread.
+    rss: SpinLock<Option<RssParameters>>,
+    /// Queue for each of the low 7 bits of a sent list's hash.
+    steering: [AtomicU16; MAX_ENTRIES],
+    /// Wakes the connection thread for the control ring.
+    control_dpc: Option<Dpc<AdapterRef>>,
 }
 
 impl Adapter {
@@ -106,7 +118,11 @@ impl Adapter {
             parts,
             closed: AtomicU32::new(Closed::PAUSED.0),
             link_up: AtomicBool::new(false),
+            active: AtomicUsize::new(0),
             pausing: Drain::default(),
+            rss: SpinLock::new(None),
+            steering: [const { AtomicU16::new(0) }; MAX_ENTRIES],
+            control_dpc: None,
         }
     }
 
@@ -211,20 +227,94 @@ impl Adapter {
         unsafe { NdisCompletions::new(self.handle().get(), flags) }
     }
 
-    /// Takes lists to send; `send_flags` are NDIS's.
-    pub(crate) fn send(&self, lists: NblChain, send_flags: u32, irql: &mut AtMostDispatch<'_>) {
-        let mut lists = lists;
-        let done = if let Some(queue) = self.queues().first() {
-            queue
-                .tx
-                .with(irql, |tx, irql| tx.send(lists, self.bus(), irql))
-        } else {
-            lists.set_status(Status::FAILURE);
-            lists
+    /// How many queues the backend serves.
+    pub(crate) fn set_active_queues(&self, count: usize) {
+        self.active.store(count, Ordering::Release);
+    }
+
+    /// Number of the queue for a list: by its hash, so that a flow stays on one; else by the
+    /// processor.
+    fn queue_for(&self, list: &Nbl) -> usize {
+        let active = self.active.load(Ordering::Acquire);
+        let spread = match list.hash() {
+            Some((value, _)) => {
+                let [low, ..] = value.to_le_bytes();
+                let entry = self.steering.get(usize::from(low & 0x7F));
+                entry.map_or(0, |queue| queue.load(Ordering::Relaxed).into())
+            }
+            None => usize::try_from(nt::processor::current_index()).unwrap_or(0),
         };
+        spread.checked_rem(active).unwrap_or(0)
+    }
+
+    /// Sends lists the way of received ones: `mapping` has the queue of each entry of the table;
+    /// without one the hash is dealt out evenly.
+    pub(crate) fn set_steering(&self, mapping: &[u16]) {
+        let mut repeated = mapping.iter().copied().cycle();
+        for (place, nth) in self.steering.iter().zip(0_u16..) {
+            place.store(repeated.next().unwrap_or(nth), Ordering::Relaxed);
+        }
+    }
+
+    /// Receive-side scaling as NDIS has set it.
+    pub(crate) fn rss(&self, irql: &mut AtMostDispatch<'_>) -> Option<RssParameters> {
+        self.rss.with(irql, |rss, _| *rss)
+    }
+
+    /// Changes receive-side scaling; the connection thread applies it.
+    pub(crate) fn set_rss(&self, set: Option<&RssParameters>, irql: &mut AtMostDispatch<'_>) {
+        self.rss.with(irql, |rss, _| *rss = set.copied());
+        self.mail().send(Messages::RSS, irql);
+    }
+
+    /// Has the control ring's DPC run. Any IRQL.
+    pub(crate) fn wake_control(&self) {
+        if let Some(dpc) = &self.control_dpc {
+            dpc.queue();
+        }
+    }
+
+    /// Sets the control ring's DPC, before the adapter is shared.
+    pub(crate) fn set_control_dpc(&mut self, dpc: Dpc<AdapterRef>) {
+        self.control_dpc = Some(dpc);
+    }
+
+    /// Takes the control ring's DPC out, to be closed.
+    pub(crate) fn take_control_dpc(&mut self) -> Option<Dpc<AdapterRef>> {
+        self.control_dpc.take()
+    }
+
+    /// Takes lists to send; `send_flags` are NDIS's.
+    pub(crate) fn send(&self, mut lists: NblChain, send_flags: u32, irql: &mut AtMostDispatch<'_>) {
+        let mut done = NblChain::new();
+        let mut run = NblChain::new();
+        let mut queue_of_run = 0;
+        while let Some(list) = lists.pop_front() {
+            let queue = self.queue_for(&list);
+            if queue != queue_of_run {
+                done.append(self.send_run(queue_of_run, core::mem::take(&mut run), irql));
+                queue_of_run = queue;
+            }
+            run.push_back(list);
+        }
+        done.append(self.send_run(queue_of_run, run, irql));
         // The flags for sending and for completing share the bit that tells the level.
         self.sink(send_flags & sys::NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL)
             .complete(done);
+    }
+
+    fn send_run(&self, queue: usize, mut run: NblChain, irql: &mut AtMostDispatch<'_>) -> NblChain {
+        if run.is_empty() {
+            return run;
+        }
+        if let Some(queue) = self.queues().get(queue) {
+            queue
+                .tx
+                .with(irql, |tx, irql| tx.send(run, self.bus(), irql))
+        } else {
+            run.set_status(Status::FAILURE);
+            run
+        }
     }
 
     /// Gives back the lists that wait under this identifier.
@@ -244,6 +334,27 @@ impl Adapter {
     pub(crate) fn complete_at_dispatch(&self, lists: NblChain, _irql: &Dispatch<'_>) {
         self.sink(sys::NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL)
             .complete(lists);
+    }
+
+    /// Gives sent lists back, and tells a pause that waits for them.
+    pub(crate) fn sends_done(&self, reaped: Reaped, irql: &AtMostDispatch<'_>) {
+        self.complete(reaped.done, irql);
+        if reaped.drained {
+            self.pause_step();
+        }
+    }
+
+    /// As [`Adapter::sends_done`]; whether the backend broke the protocol.
+    pub(crate) fn sends_done_at_dispatch(
+        &self,
+        reaped: Reaped,
+        irql: &Dispatch<'_>,
+    ) -> Option<TxBroken> {
+        self.complete_at_dispatch(reaped.done, irql);
+        if reaped.drained {
+            self.pause_step();
+        }
+        reaped.broken
     }
 
     /// Lends received lists to the system. No lock is held.
@@ -342,13 +453,18 @@ impl Adapter {
         self.pausing.begin();
         self.change_closed(Closed::PAUSED.0, 0, irql);
         for queue in self.queues() {
-            let waits = queue.rx.with(irql, |rx, _| {
-                rx.draining = rx.stock.lent() > 0;
-                rx.draining.then(|| self.pausing.add()).is_some()
+            // Counted under the lock, before whoever finishes can count it off.
+            queue.tx.with(irql, |tx, _| {
+                if tx.begin_drain() {
+                    self.pausing.add();
+                }
             });
-            if waits {
-                nt::log_trace!("pause waits for lent lists");
-            }
+            queue.rx.with(irql, |rx, _| {
+                rx.draining = rx.stock.lent() > 0;
+                if rx.draining {
+                    self.pausing.add();
+                }
+            });
         }
         // Indications under way have returned when this has.
         nt::dpc::flush(irql);

@@ -13,6 +13,8 @@ use ndis_sys as sys;
 use ndis_sys::{NDIS_HANDLE, NDIS_OID};
 
 use crate::keywords::ETHERNET_HEADER;
+use crate::rss;
+use crate::vlan::VlanSettings;
 
 /// Link speed when the toolstack names none: 10 Gb/s.
 pub(crate) const DEFAULT_SPEED: u64 = 10_000_000_000;
@@ -24,11 +26,10 @@ pub(crate) const FILTERS: u32 = sys::NDIS_PACKET_TYPE_DIRECTED
     | sys::NDIS_PACKET_TYPE_ALL_MULTICAST
     | sys::NDIS_PACKET_TYPE_BROADCAST
     | sys::NDIS_PACKET_TYPE_PROMISCUOUS;
-/// `NDIS_MAC_OPTION_*`. NDIS loops frames back itself; a miniport of NDIS 6 must report priority.
-pub(crate) const MAC_OPTIONS: u32 = sys::NDIS_MAC_OPTION_COPY_LOOKAHEAD_DATA
+/// `NDIS_MAC_OPTION_*`, without those of tags. NDIS loops frames back itself.
+const MAC_OPTIONS: u32 = sys::NDIS_MAC_OPTION_COPY_LOOKAHEAD_DATA
     | sys::NDIS_MAC_OPTION_TRANSFERS_NOT_PEND
-    | sys::NDIS_MAC_OPTION_NO_LOOPBACK
-    | sys::NDIS_MAC_OPTION_8021P_PRIORITY;
+    | sys::NDIS_MAC_OPTION_NO_LOOPBACK;
 /// `ifType` of Ethernet (IANA).
 const IF_TYPE_ETHERNET: u16 = 6;
 
@@ -69,9 +70,18 @@ pub(crate) struct Identity {
     pub(crate) mtu: u32,
     /// Link speed in bits per second.
     pub(crate) speed: u64,
+    /// Tags.
+    pub(crate) vlan: VlanSettings,
+    /// Queues for receive-side scaling; 0 when it is not offered.
+    pub(crate) rss_queues: u32,
 }
 
 impl Identity {
+    /// `NDIS_MAC_OPTION_*`.
+    pub(crate) fn mac_options(&self) -> u32 {
+        MAC_OPTIONS | self.vlan.mac_options()
+    }
+
     /// Largest frame with its header, without tag.
     pub(crate) fn max_frame(&self) -> u32 {
         self.mtu.saturating_add(ETHERNET_HEADER)
@@ -121,7 +131,7 @@ pub(crate) unsafe fn describe(
     a.MediaConnectState = link.MediaConnectState;
     a.MediaDuplexState = link.MediaDuplexState;
     a.LookaheadSize = identity.mtu;
-    a.MacOptions = MAC_OPTIONS;
+    a.MacOptions = identity.mac_options();
     a.SupportedPacketFilters = FILTERS;
     a.MaxMulticastListSize = MAX_MULTICAST;
     a.MacAddressLength = 6;
@@ -130,6 +140,15 @@ pub(crate) unsafe fn describe(
     }
     for (place, byte) in a.CurrentMacAddress.iter_mut().zip(identity.current) {
         *place = byte;
+    }
+    let mut scale = sys::NDIS_RECEIVE_SCALE_CAPABILITIES::new(version);
+    scale.CapabilitiesFlags = rss::CAPABILITIES;
+    scale.NumberOfInterruptMessages = identity.rss_queues;
+    scale.NumberOfReceiveQueues = identity.rss_queues;
+    scale.NumberOfIndirectionTableEntries =
+        u16::try_from(rss::LIMITS.entries).map_err(|_| Status::FAILURE)?;
+    if identity.rss_queues > 0 {
+        a.RecvScaleCapabilities = &raw mut scale;
     }
     a.AccessType = sys::NET_IF_ACCESS_BROADCAST;
     a.DirectionType = sys::NET_IF_DIRECTION_SENDRECEIVE;

@@ -217,6 +217,25 @@ impl Bus {
         unsafe { (self.table.event_unmask)(self.context(), channel) != 0 }
     }
 
+    /// Moves a channel's events to another processor.
+    ///
+    /// # Safety
+    /// The channel is open.
+    pub(crate) unsafe fn event_place(
+        &self,
+        channel: EventChannel,
+        processor: ProcessorNumber,
+        _irql: &AtMostDispatch<'_>,
+    ) -> Result<(), Status> {
+        let placement = UpcallPlacement {
+            processor: processor.to_raw(),
+        };
+        // SAFETY: as for `event_port`; the pointer is to a local.
+        let status =
+            unsafe { (self.table.event_place)(self.context(), channel, &raw const placement) };
+        Status::from_raw(status).into_result()
+    }
+
     /// Closes a channel; no callback runs afterwards.
     ///
     /// # Safety

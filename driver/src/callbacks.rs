@@ -23,6 +23,17 @@ pub(crate) unsafe extern "C" fn event(cookie: *mut c_void) {
     }
 }
 
+/// An event of the control ring: queues its DPC. Up to `HIGH_LEVEL`.
+///
+/// # Safety
+/// The cookie is an [`Adapter`] that lives until the channel is closed.
+pub(crate) unsafe extern "C" fn control_event(cookie: *mut c_void) {
+    // SAFETY: what the channel was opened with.
+    if let Some(adapter) = unsafe { cookie.cast::<Adapter>().as_ref() } {
+        adapter.wake_control();
+    }
+}
+
 /// A watched path changed: wakes the connection thread. `PASSIVE_LEVEL`.
 ///
 /// # Safety

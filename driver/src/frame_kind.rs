@@ -89,10 +89,15 @@ impl Filter {
         types & !FILTERS == 0
     }
 
+    /// Whether everything is wanted.
+    pub(crate) fn is_promiscuous(&self) -> bool {
+        self.types & sys::NDIS_PACKET_TYPE_PROMISCUOUS != 0
+    }
+
     /// Whether a frame to `address` is wanted.
     pub(crate) fn accepts(&self, address: [u8; 6]) -> bool {
         let has = |bit| self.types & bit != 0;
-        if has(sys::NDIS_PACKET_TYPE_PROMISCUOUS) {
+        if self.is_promiscuous() {
             return true;
         }
         match Destination::of(address) {

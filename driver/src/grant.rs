@@ -75,11 +75,12 @@ impl Grants {
         }
     }
 
-    /// Ends a grant. One that grants nothing (any more, after a resume) is ended.
+    /// Ends a grant. One that grants nothing (any more, after a resume) is ended; of one that is
+    /// not ours nothing is known.
     pub(crate) fn revoke(&self, gref: GrantRef) -> Result<(), StillInUse> {
         match self.entry(gref).map(revoke) {
-            Some(Err(RevokeError::StillInUse)) => Err(StillInUse),
-            Some(Ok(()) | Err(RevokeError::NotGranted)) | None => Ok(()),
+            Some(Ok(()) | Err(RevokeError::NotGranted)) => Ok(()),
+            Some(Err(RevokeError::StillInUse)) | None => Err(StillInUse),
         }
     }
 

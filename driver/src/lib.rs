@@ -38,9 +38,11 @@ mod miniport;
 mod oid;
 mod power;
 mod queue;
+mod rss;
 mod shared_page;
 mod statistics;
 mod text;
+mod vlan;
 
 use driver_image as _;
 

@@ -29,6 +29,11 @@ impl Messages {
     /// The thread shall end once it is disconnected.
     pub(crate) const EXIT: Self = Self(1 << 6);
 
+    /// The control ring has an answer.
+    pub(crate) const CONTROL: Self = Self(1 << 7);
+    /// Receive-side scaling was set.
+    pub(crate) const RSS: Self = Self(1 << 8);
+
     /// Whether it is among them.
     pub(crate) fn has(self, message: Self) -> bool {
         self.0 & message.0 != 0

@@ -13,16 +13,17 @@ use ndis::configuration::Configuration;
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::{NDIS_ERROR_CODE, NDIS_HANDLE};
-use nt::irql::Passive;
+use nt::dpc::{Dpc, More};
+use nt::irql::{Dispatch, Passive};
 use nt::pool::{OutOfMemory, PoolBox};
 use nt::thread::Thread;
 
 use crate::adapter::{Adapter, AdapterRef, NdisHandle, Parts};
 use crate::attributes::{self, DEFAULT_SPEED, Identity};
 use crate::bus::{Bus, QueryError, StoreError};
-use crate::keywords::Keywords;
+use crate::keywords::{Keywords, MAX_QUEUES};
 use crate::mail::{Mail, Messages};
-use crate::queue::{Queue, QueueSpec};
+use crate::queue::{Queue, QueueSpec, processor_of};
 use crate::{TAG, callbacks, connection, entry, oid};
 
 /// Why an adapter could not be initialised.
@@ -151,8 +152,14 @@ impl Miniport {
         let address = PoolBox::as_non_null(adapter);
         for (index, queue) in adapter.queues_mut().iter_mut().enumerate() {
             // SAFETY: the adapter does not move, and `end` closes the DPC before it is dropped.
-            queue.attach(unsafe { AdapterRef::new(address) }, index)?;
+            let adapter = unsafe { AdapterRef::new(address) };
+            let attached =
+                processor_of(index).and_then(|processor| queue.attach(adapter, index, processor));
+            attached.map_err(|_| InitError::Resources)?;
         }
+        // SAFETY: as for the queues.
+        let control = Dpc::try_new(TAG, unsafe { AdapterRef::new(address) }, wake_for_control)?;
+        adapter.set_control_dpc(control);
         let cookie = address.as_ptr().cast();
         // SAFETY: the callback expects an adapter; `end` ends the registration before it goes.
         let suspend = unsafe {
@@ -185,7 +192,16 @@ impl Miniport {
         for queue in adapter.queues_mut() {
             queue.detach(irql);
         }
+        if let Some(dpc) = adapter.take_control_dpc() {
+            dpc.close(irql);
+        }
     }
+}
+
+/// The DPC of the control ring's channel: the thread does the work.
+fn wake_for_control(adapter: &AdapterRef, irql: &Dispatch<'_>) -> More {
+    adapter.get().mail().send(Messages::CONTROL, irql);
+    More::No
 }
 
 /// Finds out all about the adapter.
@@ -207,15 +223,20 @@ unsafe fn gather(
     let frontend = bus.frontend_path()?;
     let settings = connection::settings(&bus, &frontend, irql)?;
     let permanent = settings.mac.ok_or(InitError::NoAddress)?.bytes();
-    let identity = Identity {
+    let mut identity = Identity {
         permanent,
         current: keywords.network_address.unwrap_or(permanent),
         mtu: keywords.mtu(settings.mtu),
         speed: settings.speed.unwrap_or(DEFAULT_SPEED),
+        vlan: keywords.vlan,
+        rss_queues: 0,
     };
     // SAFETY: the caller's handle; the adapter, and with it this, ends before the halt returns.
     let handle = unsafe { NdisHandle::new(handle) };
     let queues = queues(handle, version, &keywords, &identity, irql)?;
+    if keywords.rss && queues.len() > 1 {
+        identity.rss_queues = u32::try_from(queues.len()).unwrap_or(0);
+    }
     Ok(Parts {
         handle,
         version,
@@ -236,11 +257,13 @@ fn queues(
     identity: &Identity,
     irql: &Passive<'_>,
 ) -> Result<Vec<Queue>, InitError> {
+    let wanted = keywords.queues.min(nt::processor::active_count()).max(1);
+    let count = u16::try_from(wanted).map_or(MAX_QUEUES, |wanted| wanted.min(MAX_QUEUES));
     let mut queues = Vec::new();
     queues
-        .try_reserve_exact(connection::MAX_QUEUES.into())
+        .try_reserve_exact(count.into())
         .map_err(|_| InitError::Resources)?;
-    for index in 0..connection::MAX_QUEUES {
+    for index in 0..count {
         let spec = QueueSpec {
             adapter,
             version,
@@ -248,6 +271,7 @@ fn queues(
             pages: keywords.receive_buffers,
             max_frame: identity.max_frame(),
             address: identity.current,
+            vlan: identity.vlan,
         };
         queues.push(Queue::try_new(&spec, irql).map_err(InitError::Ndis)?);
     }

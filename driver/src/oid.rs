@@ -3,15 +3,18 @@
 use ndis::Status;
 use ndis::object::NdisObject;
 use ndis::request::{Kind, OidRequest};
+use ndis::rss::{self, Processor, RssRejection, RssUpdate};
 use ndis_sys as sys;
 use ndis_sys::NDIS_OID;
 use nt::irql::Passive;
+use nt::processor::ProcessorNumber;
 
 use crate::adapter::Adapter;
-use crate::attributes::{MAC_OPTIONS, MAX_MULTICAST};
+use crate::attributes::MAX_MULTICAST;
 use crate::entry::DRIVER_VERSION;
 use crate::frame_kind::{Filter, MulticastList};
 use crate::power::PowerState;
+use crate::rss::LIMITS;
 
 /// Bytes of a block of buffer space, as NDIS counts it: a page.
 const BLOCK: u32 = 4096;
@@ -34,7 +37,7 @@ const _: () =
     assert!(PM_PARAMETERS_SIZE as usize == sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_2);
 
 /// Every OID answered. NDIS answers some itself; tools ask for each one listed.
-pub(crate) static SUPPORTED: [NDIS_OID; 54] = [
+pub(crate) static SUPPORTED: [NDIS_OID; 55] = [
     sys::OID_GEN_SUPPORTED_LIST,
     sys::OID_GEN_HARDWARE_STATUS,
     sys::OID_GEN_MEDIA_SUPPORTED,
@@ -58,6 +61,7 @@ pub(crate) static SUPPORTED: [NDIS_OID; 54] = [
     sys::OID_GEN_PHYSICAL_MEDIUM,
     sys::OID_GEN_MAX_LINK_SPEED,
     sys::OID_GEN_INTERRUPT_MODERATION,
+    sys::OID_GEN_RECEIVE_SCALE_PARAMETERS,
     sys::OID_GEN_XMIT_OK,
     sys::OID_GEN_RCV_OK,
     sys::OID_GEN_XMIT_ERROR,
@@ -141,7 +145,7 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
             let version = adapter.version();
             request.answer(&[version.minor(), version.major()])
         }
-        sys::OID_GEN_MAC_OPTIONS => request.answer_u32(MAC_OPTIONS),
+        sys::OID_GEN_MAC_OPTIONS => request.answer_u32(identity.mac_options()),
         // NdisMediaStateConnected is 0, NdisMediaStateDisconnected 1.
         sys::OID_GEN_MEDIA_CONNECT_STATUS => request.answer_u32(u32::from(!adapter.is_link_up())),
         sys::OID_GEN_MAXIMUM_SEND_PACKETS => request.answer_u32(SEND_PACKETS),
@@ -238,6 +242,9 @@ fn set(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) 
             adapter.set_power(PowerState::from_ndis(state), irql);
             Status::SUCCESS
         }
+        sys::OID_GEN_RECEIVE_SCALE_PARAMETERS if adapter.identity().rss_queues > 0 => {
+            set_rss(adapter, request, irql)
+        }
         sys::OID_PM_PARAMETERS => set_pm_parameters(request),
         sys::OID_GEN_INTERRUPT_MODERATION => {
             request.refuse_set(0);
@@ -262,6 +269,37 @@ fn set_groups(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passiv
     };
     adapter.change_filter(irql, |filter| filter.groups = groups);
     Status::SUCCESS
+}
+
+fn set_rss(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) -> Status {
+    let previous = adapter.rss(irql);
+    let parsed = match request.input(0) {
+        Ok(buffer) => rss::parse(buffer, &LIMITS, previous.as_ref(), is_active),
+        Err(status) => return status,
+    };
+    match parsed {
+        Ok(RssUpdate::Disable) => adapter.set_rss(None, irql),
+        Ok(RssUpdate::Enable(parameters)) => adapter.set_rss(Some(&parameters), irql),
+        Err(rejection) => {
+            let needed = match rejection {
+                RssRejection::TooShort(needed) => u32::try_from(needed).unwrap_or(u32::MAX),
+                _ => 0,
+            };
+            request.refuse_set(needed);
+            return rejection.status();
+        }
+    }
+    request.set_supported_revision(sys::NDIS_RECEIVE_SCALE_PARAMETERS_REVISION_3);
+    Status::SUCCESS
+}
+
+/// Whether a processor is running.
+fn is_active(processor: Processor) -> bool {
+    let number = ProcessorNumber {
+        group: processor.group,
+        number: processor.number,
+    };
+    number.index().is_some()
 }
 
 /// No wake-up of any kind is offered, so none can be enabled.

@@ -95,6 +95,19 @@ pub(crate) fn address_at(page: &Pages, at: usize) -> [u8; 6] {
     address
 }
 
+/// Moves `len` bytes at `at` up by `by` bytes. The page is no longer the backend's.
+pub(crate) fn move_up(page: &Pages, at: usize, len: usize, by: usize) {
+    let end = at.saturating_add(len).saturating_add(by);
+    let bytes = page.bytes().get(at..end).unwrap_or_default();
+    for nth in (0..len).rev() {
+        if let (Some(from), Some(to)) = (bytes.get(nth), bytes.get(nth.saturating_add(by))) {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}
+
 /// Bytes of a page, as the lengths of frames are counted.
 pub(crate) const PAGE_BYTES: u32 = 4096;
+/// Its binary logarithm.
+pub(crate) const PAGE_SHIFT: u32 = 12;
 const _: () = assert!(PAGE_BYTES as usize == PAGE_SIZE);

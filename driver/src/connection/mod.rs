@@ -1,6 +1,7 @@
 //! The connection thread: does what the connection machine of `netfront-core` says, at
 //! `PASSIVE_LEVEL`, where it may wait for XenStore.
 
+mod hashing;
 mod store;
 mod watches;
 
@@ -14,21 +15,23 @@ use netif::features::Features;
 use netif::publication::{Ports, Publication, QueueKeys};
 use nt::irql::Passive;
 use nt::pool::PoolSlice;
-use nt::processor::ProcessorNumber;
 use nt::status::Status;
 use xen_abi::xenbus::XenbusState;
 
 use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef};
 use crate::mail::Messages;
-use crate::queue::{Channels, Remote};
+use crate::queue::{Channels, Remote, processor_of};
+use crate::rss::Placement;
+use hashing::Hashing;
 use store::{Backend, Terms};
 use watches::WakeOn;
 
 pub(crate) use store::settings;
 
-/// Most queues the driver uses.
-pub(crate) const MAX_QUEUES: u16 = 1;
+/// Frames of at most this many bytes are copied: an ordinary frame is complete at once then, and
+/// costs the backend no mapping.
+const COPY_BREAK: u32 = 2048;
 /// How often a working connection is looked after.
 const TICK: Duration = Duration::from_secs(1);
 /// How often the queues are asked whether they have drained.
@@ -53,6 +56,7 @@ struct Worker<'a> {
     keys: PoolSlice<QueueKeys>,
     /// Queues of the present connection.
     queues: usize,
+    hashing: Option<Hashing>,
     traffic: bool,
     draining: bool,
 }
@@ -99,6 +103,7 @@ impl<'a> Worker<'a> {
             channels: PoolSlice::try_from_fn(TAG, count, |_| None)?,
             keys: PoolSlice::try_from_fn(TAG, count, |_| no_keys)?,
             queues: 0,
+            hashing: None,
             traffic: false,
             draining: false,
         })
@@ -162,28 +167,39 @@ impl<'a> Worker<'a> {
         } else {
             self.traffic.then_some(TICK)
         };
-        let deadline = self
-            .machine
-            .deadline()
-            .map(|deadline| Duration::from_millis(deadline.saturating_sub(now())));
-        match (tick, deadline) {
-            (Some(tick), Some(deadline)) => Some(tick.min(deadline)),
-            (tick, deadline) => tick.or(deadline),
-        }
+        let until = |deadline: u64| Duration::from_millis(deadline.saturating_sub(now()));
+        let control = self.hashing.as_ref().and_then(Hashing::deadline);
+        [
+            tick,
+            self.machine.deadline().map(until),
+            control.filter(|_| self.traffic || self.draining).map(until),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn take(&mut self, messages: Messages, irql: &mut Passive<'_>) {
         if messages.has(Messages::GONE) {
             self.feed(Event::BackendGone, irql);
+            // Nobody is left to say good-bye to.
+            self.feed(Event::Stop, irql);
         }
         if messages.has(Messages::RESUMED) {
             self.feed(Event::Resumed, irql);
+            // Those without a connection were frozen too.
+            for queue in self.adapter.queues() {
+                queue.freeze(false, irql);
+            }
         }
         if messages.has(Messages::CONNECT) {
             self.feed(Event::Start, irql);
         }
         if messages.has(Messages::STORE) {
             self.look_at_store(irql);
+        }
+        if messages.has(Messages::RSS) && self.traffic {
+            self.apply_rss(irql);
         }
         if messages.has(Messages::BROKEN) {
             self.feed(Event::Reconnect, irql);
@@ -199,6 +215,7 @@ impl<'a> Worker<'a> {
         if !self.traffic && !self.draining {
             return;
         }
+        self.run_hashing(irql);
         let (mut in_flight, mut responses, mut broken) = (0_u32, 0_u64, false);
         for queue in self.adapter.queues().iter().take(self.queues) {
             let (slots, answers) = queue.progress(irql);
@@ -211,7 +228,7 @@ impl<'a> Worker<'a> {
             broken |= stuck;
         }
         if self.draining {
-            if in_flight == 0 {
+            if in_flight == 0 && self.hashing.as_ref().is_none_or(Hashing::is_stopped) {
                 self.draining = false;
                 self.feed(Event::Drained, irql);
             }
@@ -285,7 +302,7 @@ impl<'a> Worker<'a> {
     fn perform(&mut self, action: Action, irql: &mut Passive<'_>) -> Option<Event> {
         let adapter = self.adapter;
         match action {
-            Action::FindBackend => return Some(self.find_backend(irql)),
+            Action::FindBackend => return self.find_backend(irql),
             Action::WriteState(state) => self.write_state(state, irql),
             Action::ReadKeys => {
                 let backend = self.backend.as_ref()?;
@@ -293,7 +310,7 @@ impl<'a> Worker<'a> {
                     adapter.bus(),
                     adapter.frontend(),
                     &backend.path,
-                    MAX_QUEUES,
+                    u16::try_from(adapter.queues().len()).unwrap_or(u16::MAX),
                     irql,
                 );
                 return Some(Event::KeysRead(read.map(|terms| self.terms = Some(terms))));
@@ -306,10 +323,17 @@ impl<'a> Worker<'a> {
                 return Some(Event::Prepared(prepared.is_ok()));
             }
             Action::Publish => return Some(Event::Published(self.publish(irql))),
-            Action::EnableTraffic => self.enable(true, irql),
+            Action::EnableTraffic => {
+                self.enable(true, irql);
+                self.apply_rss(irql);
+            }
             Action::StopTraffic => {
                 self.enable(false, irql);
                 self.draining = true;
+                if let Some(hashing) = &mut self.hashing {
+                    hashing.want_stop();
+                }
+                self.run_hashing(irql);
             }
             Action::Release | Action::Forget => self.release(irql),
             Action::Link(up) => adapter.set_link(up, irql),
@@ -319,19 +343,22 @@ impl<'a> Worker<'a> {
         None
     }
 
-    fn find_backend(&mut self, irql: &mut Passive<'_>) -> Event {
+    /// Looks for the backend; none when XenStore does not answer, which the machine finds out by
+    /// its timeout.
+    fn find_backend(&mut self, irql: &mut Passive<'_>) -> Option<Event> {
         self.end_backend_watch(irql);
         let adapter = self.adapter;
         let found = store::backend(adapter.bus(), adapter.frontend(), irql);
-        self.backend = found.ok().flatten();
+        self.backend = found.ok()?;
         let Some(backend) = &self.backend else {
-            return Event::BackendGone;
+            return Some(Event::BackendGone);
         };
         // The watch comes first: no change falls between it and the reading.
         self.backend_watch = self.watch(&backend.path, "state", irql);
         match store::state(adapter.bus(), &backend.path, irql) {
-            Ok(Some(state)) => Event::Backend(state),
-            Ok(None) | Err(_) => Event::BackendGone,
+            Ok(Some(state)) => Some(Event::Backend(state)),
+            Ok(None) => Some(Event::BackendGone),
+            Err(_) => None,
         }
     }
 
@@ -350,29 +377,78 @@ impl<'a> Worker<'a> {
         let policy = TxPolicy {
             backend: terms.backend.features,
             trusted: terms.trusted,
-            copy_break: u32::MAX,
+            copy_break: COPY_BREAK,
         };
         let remote = Remote {
             domain: backend.domain,
             policy,
             bounce_pages: usize::try_from(keywords.transmit_buffers).unwrap_or(usize::MAX),
             split: terms.backend.features.has(Features::SPLIT_EVENT_CHANNELS),
-            processor: ProcessorNumber::from_index(0)?,
+            processor: processor_of(0)?,
         };
         let places = self.channels.iter_mut().zip(self.keys.iter_mut());
-        for (queue, (channels, keys)) in self.adapter.queues().iter().take(self.queues).zip(places)
-        {
+        let queues = self.adapter.queues().iter().take(self.queues);
+        for (index, (queue, (channels, keys))) in queues.zip(places).enumerate() {
+            let remote = Remote {
+                processor: processor_of(index)?,
+                ..remote
+            };
             // SAFETY: the queue is the adapter's, which outlives this thread; the thread releases
             // what it prepared before it ends.
             *keys = unsafe { queue.connect(self.adapter, &remote, channels, irql) }?;
         }
+        // With one queue netback does not choose, and labels hashes that are none as such.
+        if self.queues > 1 && terms.backend.features.has(Features::CTRL_RING) {
+            // SAFETY: the adapter outlives this thread, which releases what it prepared.
+            let hashing =
+                unsafe { Hashing::prepare(self.adapter, backend.domain, self.queues, irql) };
+            self.hashing = Some(hashing?);
+        }
         Ok(())
+    }
+
+    /// Brings queues and backend to what NDIS has set.
+    fn apply_rss(&mut self, irql: &mut Passive<'_>) {
+        let parameters = self.adapter.rss(irql);
+        let placement = parameters
+            .as_ref()
+            .map(|parameters| Placement::new(parameters, self.queues));
+        let mapping = placement.as_ref().map_or(&[][..], Placement::mapping);
+        self.adapter.set_steering(mapping);
+        let queues = self.adapter.queues().iter().take(self.queues);
+        for (index, (queue, channels)) in queues.zip(self.channels.iter()).enumerate() {
+            let named = placement.as_ref().and_then(|p| p.processor(index));
+            let processor = named.map_or_else(|| processor_of(index), Ok);
+            if let (Some(channels), Ok(processor)) = (channels, processor) {
+                queue.place(self.adapter, channels, processor, irql);
+            }
+        }
+        if let Some(hashing) = &mut self.hashing {
+            hashing.want(parameters.as_ref(), mapping);
+        }
+        self.run_hashing(irql);
+    }
+
+    /// Goes on with the control ring.
+    fn run_hashing(&mut self, irql: &mut Passive<'_>) {
+        let Some(hashing) = &mut self.hashing else {
+            return;
+        };
+        if let Some(types) = hashing.run(self.adapter, now(), irql) {
+            self.set_hash_types(types, irql);
+        }
+    }
+
+    fn set_hash_types(&self, types: u32, irql: &mut Passive<'_>) {
+        for queue in self.adapter.queues() {
+            queue.set_hash_types(types, irql);
+        }
     }
 
     fn publish(&self, irql: &Passive<'_>) -> Result<(), netfront_core::connect::PublishError> {
         let publication = Publication {
             queues: self.keys.get(..self.queues).unwrap_or_default(),
-            ctrl: None,
+            ctrl: self.hashing.as_ref().map(Hashing::keys),
             receive: RECEIVE,
             multicast_control: false,
         };
@@ -386,6 +462,7 @@ impl<'a> Worker<'a> {
 
     fn enable(&mut self, enabled: bool, irql: &mut Passive<'_>) {
         self.traffic = enabled;
+        self.adapter.set_active_queues(self.queues);
         if enabled {
             self.draining = false;
             self.watchdog.reconnected(now());
@@ -398,7 +475,11 @@ impl<'a> Worker<'a> {
     fn release(&mut self, irql: &mut Passive<'_>) {
         self.traffic = false;
         self.draining = false;
-        let mut kept = 0_usize;
+        self.set_hash_types(0, irql);
+        let mut kept = self
+            .hashing
+            .take()
+            .map_or(0, |hashing| hashing.release(self.adapter, irql));
         for (queue, channels) in self.adapter.queues().iter().zip(self.channels.iter_mut()) {
             let left = queue.disconnect(self.adapter, channels.take(), irql);
             kept = kept.saturating_add(left);

@@ -4,16 +4,16 @@
     reason = "calls that need an open channel; the bell is the proof of it"
 )]
 
-use interface::EventChannel;
+use core::ffi::c_void;
+
+use interface::{EventCallback, EventChannel};
 use nt::irql::{AtMostDispatch, Passive};
 use nt::processor::ProcessorNumber;
 use nt::status::Status;
 
-use super::Queue;
 use crate::bus::Bus;
-use crate::callbacks;
 
-/// An open event channel of a queue.
+/// An open event channel.
 #[derive(Debug)]
 pub(crate) struct Bell {
     channel: EventChannel,
@@ -45,20 +45,20 @@ impl Notifier {
 }
 
 impl Bell {
-    /// Opens a channel whose events queue the DPC of `queue`.
+    /// Opens a channel.
     ///
     /// # Safety
-    /// The queue, and its DPC, outlive the bell.
+    /// `callback` may be called with `cookie`, at any IRQL, until the bell is closed.
     pub(crate) unsafe fn open(
         bus: &Bus,
         remote: u16,
-        queue: &Queue,
+        callback: EventCallback,
+        cookie: *mut c_void,
         processor: ProcessorNumber,
         irql: &Passive<'_>,
     ) -> Result<Self, Status> {
-        let cookie = (&raw const *queue).cast_mut().cast();
-        // SAFETY: the callback expects a queue, which lives long enough by the caller's promise.
-        let channel = unsafe { bus.event_open(remote, callbacks::event, cookie, processor, irql) }?;
+        // SAFETY: the caller's promise.
+        let channel = unsafe { bus.event_open(remote, callback, cookie, processor, irql) }?;
         // SAFETY: just opened.
         let port = unsafe { bus.event_port(channel) };
         Ok(Self { channel, port })
@@ -75,6 +75,15 @@ impl Bell {
     /// Not used after [`Bell::close`].
     pub(crate) unsafe fn notifier(&self) -> Notifier {
         Notifier(self.channel)
+    }
+
+    /// Moves its events to another processor.
+    pub(crate) fn place(&self, bus: &Bus, processor: ProcessorNumber, irql: &Passive<'_>) {
+        // SAFETY: open until `close` takes the bell.
+        let moved = unsafe { bus.event_place(self.channel, processor, irql) };
+        if let Err(status) = moved {
+            nt::log_warn!("port {} stays where it is: {status:?}", self.port);
+        }
     }
 
     /// Closes the channel; no callback comes afterwards.

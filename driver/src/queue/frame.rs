@@ -9,9 +9,12 @@ use core::ptr::{self, NonNull};
 
 use ndis::chain::Nbl;
 use ndis_sys::NET_BUFFER;
-use netfront_core::tx::CopyFailed;
+use netfront_core::tx::{CopyFailed, Fragment};
 use nt::irql::AtMostDispatch;
 use nt::mdl::MdlRef;
+
+use crate::shared_page::{PAGE_BYTES, PAGE_SHIFT};
+use crate::vlan::{TAG_BYTES, TAG_PLACE, TAG_TYPE};
 
 /// Shortest frame on the wire, without checksum: shorter ones are padded with zeroes.
 pub(crate) const MIN_WIRE_FRAME: u32 = 60;
@@ -43,6 +46,7 @@ impl FrameCursor {
         let mdl = unsafe { MdlRef::from_raw(frame.CurrentMdl) };
         Some(FrameBytes {
             length,
+            tag: None,
             reader: Reader {
                 mdl,
                 skip: frame.CurrentMdlOffset,
@@ -66,13 +70,33 @@ impl FrameCursor {
 pub(crate) struct FrameBytes<'f> {
     /// Bytes that the sender gave.
     pub(crate) length: u32,
+    /// Tag control information to insert.
+    pub(crate) tag: Option<u16>,
     reader: Reader<'f>,
 }
 
 impl FrameBytes<'_> {
     /// Bytes on the wire.
     pub(crate) fn wire_length(&self) -> u32 {
-        self.length.max(MIN_WIRE_FRAME)
+        self.tagged_length().max(MIN_WIRE_FRAME)
+    }
+
+    /// Bytes with the tag, before padding.
+    fn tagged_length(&self) -> u32 {
+        let tag = if self.tag.is_some() { TAG_BYTES } else { 0 };
+        self.length.saturating_add(tag)
+    }
+
+    /// Where its bytes are, in pages; nothing when there are too many parts, or bytes that are not
+    /// the sender's.
+    pub(crate) fn fragments<'p>(&self, parts: &'p mut [Fragment]) -> &'p [Fragment] {
+        if self.wire_length() != self.length {
+            return &[];
+        }
+        let count = self.reader.fragments(self.length, parts);
+        count
+            .and_then(|count| parts.get(..count))
+            .unwrap_or_default()
     }
 
     /// Its destination address.
@@ -95,18 +119,75 @@ impl FrameBytes<'_> {
         len: u32,
         irql: &AtMostDispatch<'_>,
     ) -> Result<(), CopyFailed> {
-        let given = self.length.saturating_sub(from).min(len);
-        if given > 0 {
-            // SAFETY: the caller's promise, for no more bytes.
-            unsafe { self.reader.read(from, to, given, irql) }?;
+        let end = from.saturating_add(len);
+        let mut at = from;
+        while at < end {
+            let Span { kind, until } = self.span(at);
+            let part = until.min(end).saturating_sub(at);
+            // SAFETY: `at - from` is below `len`.
+            let target = unsafe { to.add(at.saturating_sub(from) as usize) };
+            match kind {
+                // SAFETY: the caller's promise: `part` bytes from `at` on are within `len`.
+                Bytes::Given(source) => unsafe { self.reader.read(source, target, part, irql) }?,
+                Bytes::Tag(tag) => {
+                    let [high, low] = tag.to_be_bytes();
+                    let [first, second] = TAG_TYPE;
+                    let tag = [first, second, high, low];
+                    for (nth, byte) in (at.saturating_sub(TAG_PLACE)..).zip(0..part) {
+                        let value = tag.get(nth as usize).copied().unwrap_or(0);
+                        // SAFETY: as above, `byte` is below `part`.
+                        let place = unsafe { target.add(byte as usize) };
+                        // SAFETY: as above.
+                        unsafe { place.write(value) };
+                    }
+                }
+                // SAFETY: as above.
+                Bytes::Padding => unsafe { ptr::write_bytes(target, 0, part as usize) },
+            }
+            at = at.saturating_add(part);
         }
-        let padding = len.saturating_sub(given) as usize;
-        // SAFETY: `given` is at most `len`.
-        let end = unsafe { to.add(given as usize) };
-        // SAFETY: the rest of the caller's `len` bytes.
-        unsafe { ptr::write_bytes(end, 0, padding) };
         Ok(())
     }
+
+    /// What byte `at` on the wire is, and how far the same goes on.
+    fn span(&self, at: u32) -> Span {
+        let given = |source, until| Span {
+            kind: Bytes::Given(source),
+            until,
+        };
+        let end = self.tagged_length();
+        let behind = TAG_PLACE.saturating_add(TAG_BYTES);
+        match self.tag {
+            _ if at >= end => Span {
+                kind: Bytes::Padding,
+                until: u32::MAX,
+            },
+            None => given(at, end),
+            Some(_) if at < TAG_PLACE => given(at, TAG_PLACE),
+            Some(tag) if at < behind => Span {
+                kind: Bytes::Tag(tag),
+                until: behind,
+            },
+            Some(_) => given(at.saturating_sub(TAG_BYTES), end),
+        }
+    }
+}
+
+/// Bytes on the wire that come from one place.
+struct Span {
+    kind: Bytes,
+    /// Where they end.
+    until: u32,
+}
+
+/// Where bytes come from.
+enum Bytes {
+    /// From the sender's byte of this number on.
+    Given(u32),
+    /// The tag.
+    Tag(u16),
+    /// Zeroes.
+    Padding,
 }
 
 /// A place in a chain of MDLs.
@@ -121,6 +202,34 @@ struct Reader<'f> {
 }
 
 impl Reader<'_> {
+    /// Writes where the next `length` bytes are; how many parts, none when there are too many or
+    /// too few bytes.
+    fn fragments(&self, length: u32, parts: &mut [Fragment]) -> Option<usize> {
+        let mut mdl = self.mdl;
+        let mut skip = self.skip;
+        let mut left = length;
+        let mut count = 0_usize;
+        while left > 0 {
+            let piece = mdl?;
+            let mut given = piece.byte_count().saturating_sub(skip).min(left);
+            let mut start = u64::from(piece.byte_offset()).saturating_add(skip.into());
+            skip = skip.saturating_sub(piece.byte_count());
+            while given > 0 {
+                let page = usize::try_from(start >> PAGE_SHIFT).ok()?;
+                let offset = u32::try_from(start & u64::from(PAGE_BYTES.saturating_sub(1))).ok()?;
+                let len = given.min(PAGE_BYTES.saturating_sub(offset));
+                let pfn = *piece.pfns().get(page)?;
+                *parts.get_mut(count)? = Fragment { pfn, offset, len };
+                count = count.saturating_add(1);
+                start = start.saturating_add(len.into());
+                given = given.saturating_sub(len);
+                left = left.saturating_sub(len);
+            }
+            mdl = piece.next();
+        }
+        Some(count)
+    }
+
     /// # Safety
     /// As for [`FrameBytes::copy`].
     unsafe fn read(

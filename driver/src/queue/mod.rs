@@ -9,6 +9,7 @@
 //! The two are never held together, and nothing is completed or indicated under either.
 
 mod bell;
+mod flights;
 mod frame;
 mod list_pool;
 mod rx;
@@ -24,7 +25,6 @@ use netfront_core::tx::TxPolicy;
 use netif::publication::{Ports, QueueKeys};
 use nt::dpc::{Dpc, More};
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
-use nt::pool::OutOfMemory;
 use nt::processor::ProcessorNumber;
 use nt::spinlock::SpinLock;
 use nt::status::Status as NtStatus;
@@ -32,11 +32,13 @@ use xen_abi::domid::DomId;
 
 pub(crate) use bell::Bell;
 pub(crate) use stock::queue_of;
+pub(crate) use tx::Reaped;
 
-use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef, NdisHandle};
 use crate::frame_kind::Filter;
 use crate::statistics::Statistics;
+use crate::vlan::VlanSettings;
+use crate::{TAG, callbacks};
 use rx::{Received, Returned, RxSide};
 use rx_link::RxLink;
 use stock::Stock;
@@ -48,6 +50,15 @@ use tx_link::TxLink;
 pub(crate) struct DpcContext {
     adapter: AdapterRef,
     index: usize,
+}
+
+/// The processor of queue number `index`: events, DPC and indications are there.
+pub(crate) fn processor_of(index: usize) -> Result<ProcessorNumber, NtStatus> {
+    let index = u32::try_from(index).unwrap_or(0);
+    let nth = index
+        .checked_rem(nt::processor::active_count())
+        .unwrap_or(0);
+    ProcessorNumber::from_index(nth)
 }
 
 /// One queue.
@@ -73,6 +84,8 @@ pub(crate) struct QueueSpec {
     pub(crate) max_frame: u32,
     /// The adapter's address.
     pub(crate) address: [u8; 6],
+    /// Tags.
+    pub(crate) vlan: VlanSettings,
 }
 
 impl Queue {
@@ -80,17 +93,24 @@ impl Queue {
     pub(crate) fn try_new(spec: &QueueSpec, irql: &AtMostDispatch<'_>) -> Result<Self, Status> {
         let stock = Stock::try_new(spec.adapter, spec.version, spec.index, spec.pages, irql)?;
         let filter = Filter::closed(spec.address);
+        let tx = TxSide::try_new(spec.max_frame, spec.vlan).map_err(|_| Status::RESOURCES)?;
         Ok(Self {
-            tx: SpinLock::new(TxSide::new(spec.max_frame)),
-            rx: SpinLock::new(RxSide::new(spec.adapter, stock, &filter, spec.max_frame)),
+            tx: SpinLock::new(tx),
+            rx: SpinLock::new(RxSide::new(spec, stock, &filter)),
             dpc: None,
         })
     }
 
-    /// Makes the DPC. Undone by [`Queue::detach`].
-    pub(crate) fn attach(&mut self, adapter: AdapterRef, index: usize) -> Result<(), OutOfMemory> {
-        self.dpc = Some(Dpc::try_new(TAG, DpcContext { adapter, index }, run)?);
-        Ok(())
+    /// Makes the DPC, on one processor: two of them would indicate frames out of order. Undone by
+    /// [`Queue::detach`].
+    pub(crate) fn attach(
+        &mut self,
+        adapter: AdapterRef,
+        index: usize,
+        processor: ProcessorNumber,
+    ) -> Result<(), NtStatus> {
+        let dpc = Dpc::try_new(TAG, DpcContext { adapter, index }, run)?;
+        self.dpc.insert(dpc).set_target(processor)
     }
 
     /// Ends the DPC. No event channel is open any more.
@@ -140,10 +160,12 @@ impl Queue {
     /// One pass of the DPC.
     fn pass(&self, adapter: &Adapter, irql: &Dispatch<'_>) -> More {
         let bus = adapter.bus();
-        let (reaped, done) = self
-            .tx
-            .with_at(irql, |tx| (tx.reap(irql), tx.pump(bus, irql)));
-        adapter.complete_at_dispatch(done, irql);
+        let reaped = self.tx.with_at(irql, |tx| {
+            let mut reaped = tx.reap(irql);
+            reaped.done.append(tx.pump(bus, irql));
+            reaped
+        });
+        let broken = adapter.sends_done_at_dispatch(reaped, irql);
         let polled = self.rx.with_at(irql, |rx| rx.poll(bus, irql));
         let mut more = false;
         match polled {
@@ -153,7 +175,7 @@ impl Queue {
             }
             Err(broken) => adapter.break_connection(&broken, irql),
         }
-        if let Err(broken) = &reaped {
+        if let Some(broken) = &broken {
             adapter.break_connection(broken, irql);
         }
         if more {
@@ -281,15 +303,16 @@ impl Queue {
         let Remote {
             domain, processor, ..
         } = *remote;
-        // SAFETY: the caller's promise.
-        let tx = unsafe { Bell::open(bus, domain.0, self, processor, irql) }?;
+        let cookie = core::ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: the callback expects a queue, which lives long enough by the caller's promise.
+        let tx = unsafe { Bell::open(bus, domain.0, callbacks::event, cookie, processor, irql) }?;
         let tx_port = tx.port();
         let channels = channels.insert(Channels { tx, rx: None });
         if !remote.split {
             return Ok(Ports::Shared(tx_port));
         }
         // SAFETY: as above.
-        let rx = unsafe { Bell::open(bus, domain.0, self, processor, irql) }?;
+        let rx = unsafe { Bell::open(bus, domain.0, callbacks::event, cookie, processor, irql) }?;
         let rx_port = rx.port();
         channels.rx = Some(rx);
         Ok(Ports::Split {
@@ -321,7 +344,14 @@ impl Queue {
                 bell.close(bus, irql);
             }
         }
-        let mut kept = tx.map_or(0, |link| link.release(bus, irql));
+        let mut kept = 0;
+        if let Some(mut link) = tx {
+            let reaped = self
+                .tx
+                .with(irql, |side, irql| side.take_down(&mut link, irql));
+            adapter.sends_done(reaped, irql);
+            kept = link.release(bus, irql);
+        }
         if let Some(link) = rx {
             let more = self
                 .rx
@@ -329,6 +359,32 @@ impl Queue {
             kept = kept.saturating_add(more);
         }
         kept
+    }
+
+    /// Moves events and DPC to a processor.
+    pub(crate) fn place(
+        &self,
+        adapter: &Adapter,
+        channels: &Channels,
+        processor: ProcessorNumber,
+        irql: &Passive<'_>,
+    ) {
+        if let Some(dpc) = &self.dpc
+            && let Err(status) = dpc.set_target(processor)
+        {
+            nt::log_warn!("a DPC stays where it is: {status:?}");
+        }
+        for bell in [Some(&channels.tx), channels.rx.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            bell.place(adapter.bus(), processor, irql);
+        }
+    }
+
+    /// Says with which hash types of NDIS frames are handed up; 0 for no hash.
+    pub(crate) fn set_hash_types(&self, types: u32, irql: &mut AtMostDispatch<'_>) {
+        self.rx.with(irql, |rx, _| rx.hash_types = types);
     }
 
     /// Slots that the backend owes an answer for, and answers it gave.

@@ -5,17 +5,22 @@
 //! system as they are.
 
 use ndis::chain::{Nbl, RxChain};
+use ndis_sys as sys;
 use netfront_core::rx::{MAX_FRAGMENTS, REFILL_CHUNK, RxBroken, RxBuffer, RxFragment, RxPacket};
 use nt::irql::AtMostDispatch;
+use nt::pool::Pages;
 use ring::Recheck;
 
+use super::QueueSpec;
 use super::rx_link::{PageGrants, RxLink, Supply};
 use super::stock::{Piece, Stock};
 use crate::adapter::NdisHandle;
 use crate::bus::Bus;
 use crate::frame_kind::{Destination, Filter};
-use crate::shared_page::{PAGE_BYTES, address_at, copy};
+use crate::rss;
+use crate::shared_page::{PAGE_BYTES, address_at, copy, move_up};
 use crate::statistics::Direction;
+use crate::vlan::{Incoming, TAG_BYTES, TAG_PLACE, TAG_TYPE, VlanSettings};
 
 /// Frames of at most this many bytes are copied.
 const COPY_BREAK: u32 = 256;
@@ -24,8 +29,8 @@ const BUDGET: u32 = 128;
 /// With fewer free pages than this the system is asked to give lists back at once: enough to fill
 /// a chunk of the ring and to copy the frames of a pass.
 const LOW_PAGES: usize = 64;
-/// Bytes a frame may be longer than the largest: a VLAN tag.
-const TAG_BYTES: u32 = 4;
+/// Bytes that must be in the first page: Ethernet, IP and TCP headers of any length.
+const FIRST_BYTES: u32 = 256;
 
 /// The receive side; under the queue's receive lock.
 pub(crate) struct RxSide {
@@ -37,7 +42,10 @@ pub(crate) struct RxSide {
     pub(crate) link: Option<RxLink>,
     pub(crate) stock: Stock,
     pub(crate) statistics: Direction,
+    /// Hash types of NDIS with which frames are handed up.
+    pub(crate) hash_types: u32,
     max_frame: u32,
+    vlan: VlanSettings,
     /// The domain is being suspended: the ring is left alone.
     pub(crate) frozen: bool,
     adapter: NdisHandle,
@@ -65,7 +73,7 @@ pub(crate) struct Returned {
 
 impl RxSide {
     /// Closed, without connection.
-    pub(crate) fn new(adapter: NdisHandle, stock: Stock, filter: &Filter, max_frame: u32) -> Self {
+    pub(crate) fn new(spec: &QueueSpec, stock: Stock, filter: &Filter) -> Self {
         Self {
             open: false,
             draining: false,
@@ -73,9 +81,11 @@ impl RxSide {
             link: None,
             stock,
             statistics: Direction::default(),
-            max_frame: max_frame.saturating_add(TAG_BYTES),
+            max_frame: spec.max_frame.saturating_add(TAG_BYTES),
+            hash_types: 0,
+            vlan: spec.vlan,
             frozen: false,
-            adapter,
+            adapter: spec.adapter,
         }
     }
 
@@ -184,12 +194,17 @@ impl RxSide {
             recycled.extend(packet.fragments);
             return;
         }
-        let contiguous = packet
+        // A list's pages must follow each other without gaps, and no header may be split.
+        let lendable = packet
             .fragments
             .iter()
             .skip(1)
-            .all(|fragment| fragment.offset == 0);
-        let copied = if packet.length <= COPY_BREAK || !contiguous {
+            .all(|fragment| fragment.offset == 0)
+            && packet
+                .fragments
+                .first()
+                .is_some_and(|first| u32::from(first.len) >= packet.length.min(FIRST_BYTES));
+        let copied = if packet.length <= COPY_BREAK || !lendable {
             self.copy(packet)
         } else {
             None
@@ -203,7 +218,7 @@ impl RxSide {
                 }
                 copy.count
             }
-            None if contiguous => {
+            None if lendable => {
                 let Some(count) = self.take_pages(packet, grants, stuck, &mut pieces) else {
                     self.statistics.count_errors(1);
                     return;
@@ -216,7 +231,7 @@ impl RxSide {
                 return;
             }
         };
-        let pieces = pieces.get(..count).unwrap_or_default();
+        let pieces = pieces.get_mut(..count).unwrap_or_default();
         if let Some(list) = self.finish(packet, pieces) {
             lists.push(list);
         } else {
@@ -227,17 +242,28 @@ impl RxSide {
     }
 
     /// Looks at a frame that is ours now: a list of it if it is wanted.
-    fn finish(&mut self, packet: &RxPacket<'_>, pieces: &[Piece]) -> Option<Nbl> {
-        let first = pieces.first()?;
-        let at = usize::try_from(first.offset).ok()?;
-        let address = address_at(self.stock.memory(first.page)?, at);
+    fn finish(&mut self, packet: &RxPacket<'_>, pieces: &mut [Piece]) -> Option<Nbl> {
+        let first = pieces.first_mut()?;
+        let page = self.stock.memory(first.page)?;
+        let address = address_at(page, first.offset as usize);
         if !self.filter.accepts(address) {
             return None;
         }
-        let Some(list) = self.stock.lend(self.adapter.get(), pieces) else {
+        let tag = take_tag(page, first);
+        let Incoming::Accept(slot) = self.vlan.incoming(tag, self.filter.is_promiscuous()) else {
+            return None;
+        };
+        let Some(mut list) = self.stock.lend(self.adapter.get(), pieces) else {
             self.statistics.count_discards(1);
             return None;
         };
+        list.set_info(sys::Ieee8021QNetBufferListInfo, slot);
+        if let Some((kind, value)) = packet.hash {
+            let hash_type = rss::ndis_type(kind) & self.hash_types;
+            if hash_type != 0 {
+                list.set_hash(value, hash_type);
+            }
+        }
         self.statistics
             .count(Destination::of(address), packet.length);
         Some(list)
@@ -266,7 +292,7 @@ impl RxSide {
         }
         *stuck = true;
         for fragment in packet.fragments {
-            if self.stock.is_revoked(fragment.buffer.page) {
+            if self.stock.grant_of(fragment.buffer.page).is_none() {
                 self.stock.put(fragment.buffer.page);
             }
         }
@@ -331,6 +357,21 @@ impl RxSide {
     pub(crate) fn is_stuck(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.stuck)
     }
+}
+
+/// Takes the tag out of a frame whose first bytes are in `first`, by moving the addresses over it.
+fn take_tag(page: &Pages, first: &mut Piece) -> Option<u16> {
+    let start = first.offset as usize;
+    let at = start.saturating_add(TAG_PLACE as usize);
+    let [kind_high, kind_low, high, low, ..] = address_at(page, at);
+    let whole = TAG_PLACE.saturating_add(TAG_BYTES);
+    if [kind_high, kind_low] != TAG_TYPE || first.length < whole.saturating_add(2) {
+        return None;
+    }
+    move_up(page, start, TAG_PLACE as usize, TAG_BYTES as usize);
+    first.offset = first.offset.saturating_add(TAG_BYTES);
+    first.length = first.length.saturating_sub(TAG_BYTES);
+    Some(u16::from_be_bytes([high, low]))
 }
 
 /// A copy of a packet.

@@ -84,10 +84,14 @@ impl RxLink {
             ring,
             ..
         } = self;
-        engine.teardown(&mut |buffer: RxBuffer| {
-            // A page that does not come back keeps its note of the grant, and is never free again.
-            let _ = grants.end(stock, buffer);
-        });
+        // The stock knows which pages have a grant, those that got stuck too. One that does not
+        // come back keeps the note of its grant, and is never free again.
+        engine.teardown(&mut |_: RxBuffer| {});
+        for page in stock.numbers() {
+            if let Some(gref) = stock.grant_of(page) {
+                let _ = grants.end(stock, RxBuffer { page, gref });
+            }
+        }
         drop(engine);
         let ring_stuck = grants
             .grants

@@ -146,9 +146,14 @@ impl Stock {
         }
     }
 
-    /// Whether the page grants nothing.
-    pub(crate) fn is_revoked(&self, number: u32) -> bool {
-        self.page(number).is_some_and(|page| page.gref.is_none())
+    /// Numbers of all pages.
+    pub(crate) fn numbers(&self) -> core::ops::Range<u32> {
+        0..u32::try_from(self.pages.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The grant of a page.
+    pub(crate) fn grant_of(&self, number: u32) -> Option<GrantRef> {
+        self.page(number)?.gref
     }
 
     /// Makes a list of pages that grant nothing; none when there is no list left. But for the

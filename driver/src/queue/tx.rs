@@ -1,27 +1,43 @@
 //! The transmit side of a queue: lists in order onto the ring.
 //!
-//! Every frame is copied to pages that the backend may read for the whole connection, so a list is
-//! complete as soon as its last frame is on the ring, and nothing of the sender's is ever in use
-//! by the backend.
+//! Short frames are copied to pages that the backend may read for the whole connection, and are
+//! complete as soon as they are on the ring. Of longer ones the pages are granted in place, if the
+//! backend is trusted; their list is complete when the backend has let go of the last.
 
 use ndis::Status;
 use ndis::chain::{Nbl, NblChain};
+use ndis_sys as sys;
 use netfront_core::tx::{
-    Cookie, Frame, MIN_FRAME, Submission, SubmitError, TxBroken, TxChecksum, TxDone,
+    Fragment, Frame, Leak, MIN_FRAME, Submission, SubmitError, TxBroken, TxChecksum,
 };
+use netif::extra::HashInfo;
 use nt::irql::AtMostDispatch;
+use nt::pool::OutOfMemory;
 use ring::Recheck;
 
+use super::flights::{FlightId, Flights};
 use super::frame::FrameCursor;
 use super::tx_link::{Lent, TxLink};
 use crate::bus::Bus;
 use crate::frame_kind::Destination;
+use crate::rss;
 use crate::statistics::Direction;
+use crate::vlan::VlanSettings;
+
+/// Parts of a frame that are looked at; a frame in more parts is copied.
+const MAX_FRAGMENTS: usize = 24;
+
+const NO_FRAGMENT: Fragment = Fragment {
+    pfn: 0,
+    offset: 0,
+    len: 0,
+};
 
 /// A list of which some frames may be on the ring.
 #[derive(Debug)]
 struct Sending {
     list: Nbl,
+    flight: FlightId,
     cursor: FrameCursor,
     status: Status,
 }
@@ -34,32 +50,50 @@ enum Sent {
     Busy,
 }
 
+/// What came back.
+#[derive(Debug, Default)]
+pub(crate) struct Reaped {
+    /// Lists that are complete.
+    pub(crate) done: NblChain,
+    /// The last list that a pause waits for is among them.
+    pub(crate) drained: bool,
+    /// The backend broke the protocol.
+    pub(crate) broken: Option<TxBroken>,
+}
+
 /// The transmit side; under the queue's transmit lock.
 pub(crate) struct TxSide {
     /// Why no list is taken, if so.
     gate: Option<Status>,
     waiting: NblChain,
     sending: Option<Sending>,
+    flights: Flights,
+    /// The adapter is pausing and waits for lists under way.
+    draining: bool,
     pub(crate) link: Option<TxLink>,
     pub(crate) statistics: Direction,
     /// Longest frame, with header.
     max_frame: u32,
+    vlan: VlanSettings,
     /// The domain is being suspended: the ring is left alone.
     pub(crate) frozen: bool,
 }
 
 impl TxSide {
     /// Closed, without connection.
-    pub(crate) fn new(max_frame: u32) -> Self {
-        Self {
+    pub(crate) fn try_new(max_frame: u32, vlan: VlanSettings) -> Result<Self, OutOfMemory> {
+        Ok(Self {
             gate: Some(Status::PAUSED),
             waiting: NblChain::new(),
             sending: None,
+            flights: Flights::try_new()?,
+            draining: false,
             link: None,
             statistics: Direction::default(),
             max_frame,
+            vlan,
             frozen: false,
-        }
+        })
     }
 
     /// Opens or closes for lists. The lists that closing leaves behind are to be completed.
@@ -69,17 +103,33 @@ impl TxSide {
         gate.map_or_else(NblChain::new, |status| self.give_up(status))
     }
 
-    /// Takes everything not yet on the ring, with this status.
+    /// Takes everything not yet on the ring, with this status. A list of which frames are there
+    /// stays until they come back.
     #[must_use]
     pub(crate) fn give_up(&mut self, status: Status) -> NblChain {
-        let mut left = NblChain::new();
-        if let Some(Sending { list, .. }) = self.sending.take() {
-            left.push_back(list);
-        }
-        left.append(core::mem::take(&mut self.waiting));
+        let mut left = core::mem::take(&mut self.waiting);
         left.set_status(status);
         self.statistics.count_discards(left.len().into());
+        if let Some(Sending { list, flight, .. }) = self.sending.take() {
+            self.statistics.count_discards(1);
+            self.flights.end(flight, list, status, &mut left);
+        }
         left
+    }
+
+    /// A pause begins: whether it waits for lists under way.
+    pub(crate) fn begin_drain(&mut self) -> bool {
+        self.draining = self.flights.parked() > 0;
+        self.draining
+    }
+
+    /// Whether the last list that a pause waits for has just come back; told once.
+    fn end_drain(&mut self) -> bool {
+        let drained = self.draining && self.flights.parked() == 0;
+        if drained {
+            self.draining = false;
+        }
+        drained
     }
 
     /// Lists that wait for room.
@@ -127,27 +177,18 @@ impl TxSide {
         let Some(mut link) = self.link.take_if(|link| link.enabled && !frozen) else {
             return done;
         };
-        loop {
-            let mut sending = match self.sending.take() {
-                Some(sending) => sending,
-                None => match self.waiting.pop_front() {
-                    Some(list) => Sending {
-                        cursor: FrameCursor::first(&list),
-                        list,
-                        status: Status::SUCCESS,
-                    },
-                    None => break,
-                },
-            };
+        while let Some(mut sending) = self.sending.take().or_else(|| self.next_list()) {
             if !self.put(&mut link, &mut sending, irql) {
                 self.sending = Some(sending);
                 break;
             }
             let Sending {
-                mut list, status, ..
+                list,
+                flight,
+                status,
+                ..
             } = sending;
-            list.set_status(status);
-            done.push_back(list);
+            self.flights.end(flight, list, status, &mut done);
         }
         if link.engine.push().is_needed()
             && let Some(notifier) = link.notifier
@@ -156,6 +197,22 @@ impl TxSide {
         }
         self.link = Some(link);
         done
+    }
+
+    /// Takes the next list that waits.
+    fn next_list(&mut self) -> Option<Sending> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        // There always is one: one more than frames can be on the ring.
+        let flight = self.flights.begin()?;
+        let list = self.waiting.pop_front()?;
+        Some(Sending {
+            cursor: FrameCursor::first(&list),
+            list,
+            flight,
+            status: Status::SUCCESS,
+        })
     }
 
     /// Puts frames of a list on the ring; false when there was no room for all.
@@ -191,22 +248,33 @@ impl TxSide {
         let Ok(address) = bytes.destination(irql) else {
             return Some(Sent::Failed(Status::RESOURCES));
         };
+        let slot = sending.list.info(sys::Ieee8021QNetBufferListInfo);
+        bytes.tag = self.vlan.outgoing(slot);
         let length = bytes.wire_length();
+        let mut fragments = [NO_FRAGMENT; MAX_FRAGMENTS];
+        let fragments = bytes.fragments(&mut fragments);
         let frame = Frame {
             length,
-            fragments: &[],
+            fragments,
             checksum: TxChecksum::Complete,
             gso: None,
-            hash: None,
+            hash: sending.list.hash().and_then(|(value, info)| {
+                let hash_type = info & sys::NDIS_HASH_TYPE_MASK;
+                Some(HashInfo::toeplitz(rss::kind(hash_type)?, value))
+            }),
         };
         let mut memory = Lent {
             pool: &link.memory,
             frame: Some(&mut bytes),
             irql,
         };
-        Some(match link.engine.submit(&frame, Cookie(0), &mut memory) {
+        let cookie = sending.flight.cookie();
+        let submitted = link.engine.submit(&frame, cookie, &mut memory);
+        if submitted == Ok(Submission::InFlight) {
+            self.flights.add_frame(sending.flight);
+        }
+        Some(match submitted {
             Ok(Submission::Busy) => Sent::Busy,
-            // In flight never is: without fragments a frame is copied whole.
             Ok(Submission::Copied | Submission::InFlight) => {
                 self.statistics.count(Destination::of(address), length);
                 Sent::Done
@@ -219,21 +287,55 @@ impl TxSide {
     }
 
     /// Takes the backend's answers.
-    pub(crate) fn reap(&mut self, irql: &AtMostDispatch<'_>) -> Result<(), TxBroken> {
-        let Some(link) = self.link.as_mut().filter(|_| !self.frozen) else {
-            return Ok(());
+    pub(crate) fn reap(&mut self, irql: &AtMostDispatch<'_>) -> Reaped {
+        let mut reaped = Reaped::default();
+        if self.frozen {
+            return reaped;
+        }
+        let Some(link) = &mut self.link else {
+            return reaped;
         };
         let mut memory = Lent {
             pool: &link.memory,
             frame: None,
             irql,
         };
-        // Frames are complete when they are on the ring, so none comes back here.
         let failed = link.engine.counters().failed_slots;
-        let result = link.engine.reap(&mut memory, &mut |_: TxDone| {});
+        let flights = &mut self.flights;
+        let done = &mut reaped.done;
+        let result = link
+            .engine
+            .reap(&mut memory, &mut |frame| flights.frame_done(frame, done));
+        reaped.broken = result.err();
         let failed = link.engine.counters().failed_slots.wrapping_sub(failed);
         self.statistics.count_errors(failed);
-        result.map(|_| ())
+        reaped.drained = self.end_drain();
+        reaped
+    }
+
+    /// Takes back all that a connection has, which has ended.
+    pub(crate) fn take_down(&mut self, link: &mut TxLink, irql: &AtMostDispatch<'_>) -> Reaped {
+        let mut reaped = Reaped::default();
+        let mut memory = Lent {
+            pool: &link.memory,
+            frame: None,
+            irql,
+        };
+        let flights = &mut self.flights;
+        let done = &mut reaped.done;
+        let left = link
+            .engine
+            .teardown(&mut memory, &mut |frame| flights.frame_done(frame, done));
+        if left > 0 {
+            // The backend can only read those pages, and is trusted with others of the guest; a
+            // list that is never complete would stop every pause.
+            nt::log_warn!("the backend keeps pages of {left} frames");
+            link.engine.abandon(&mut |_: Leak| {}, &mut |frame| {
+                flights.frame_done(frame, done);
+            });
+        }
+        reaped.drained = self.end_drain();
+        reaped
     }
 
     /// Asks for the next event; whether there are answers already.
