@@ -6,8 +6,9 @@
 
 use core::ffi::c_void;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU16, Ordering};
 
+use ndis::NdisVersion;
 use ndis::registration::{self, Registration};
 use nt::log::Component;
 use nt::sys::{DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
@@ -20,6 +21,15 @@ pub(crate) const DRIVER_VERSION: (u8, u8) = (0, 1);
 /// Handle of the registration; null when there is none. Written in `DriverEntry` and taken in
 /// `MiniportUnload`, between which nothing else touches it.
 static DRIVER_HANDLE: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+
+/// Version registered with NDIS, minor in the low byte.
+static NDIS_VERSION: AtomicU16 = AtomicU16::new(0);
+
+/// The version that NDIS accepted in `DriverEntry`.
+pub(crate) fn ndis_version() -> NdisVersion {
+    let [minor, major] = NDIS_VERSION.load(Ordering::Acquire).to_le_bytes();
+    NdisVersion::new(major, minor)
+}
 
 /// Called by the kernel once the image is loaded. `PASSIVE_LEVEL`.
 ///
@@ -37,6 +47,8 @@ unsafe extern "system" fn driver_entry(
     match registered {
         Ok(Registration { handle, version }) => {
             DRIVER_HANDLE.store(handle, Ordering::Release);
+            let packed = u16::from_le_bytes([version.minor(), version.major()]);
+            NDIS_VERSION.store(packed, Ordering::Release);
             nt::log_info!(
                 "registered with NDIS {}.{}",
                 version.major(),

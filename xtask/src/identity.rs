@@ -199,12 +199,13 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// An image of one section with a debug directory of one CodeView entry; `seed` is what a
+    /// An image of one section with a debug directory of one `CodeView` entry; `seed` is what a
     /// linker's own identity would differ in.
     fn image(code: u8, seed: u8) -> Vec<u8> {
         let mut image = vec![0; 0x400];
-        let pe = 0x80;
-        put(&mut image, PE_OFFSET, &(pe as u32).to_le_bytes()).unwrap();
+        let pe: u32 = 0x80;
+        put(&mut image, PE_OFFSET, &pe.to_le_bytes()).unwrap();
+        let pe = pe as usize;
         put(&mut image, pe, b"PE\0\0").unwrap();
         put(&mut image, pe + SECTION_COUNT, &[1, 0]).unwrap();
         put(&mut image, pe + TIME_STAMP, &[seed; 4]).unwrap();

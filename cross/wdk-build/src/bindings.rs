@@ -4,7 +4,7 @@ use std::{borrow::Borrow, env, path::Path};
 
 use bindgen::{Builder, EnumVariation, Formatter, RustEdition, RustTarget};
 
-use crate::{Config, ConfigError};
+use crate::{Config, ConfigError, told};
 
 /// Makes bindgen builders for the WDK's headers.
 pub trait BuilderExt {
@@ -18,10 +18,9 @@ pub trait BuilderExt {
 impl BuilderExt for Builder {
     fn wdk_default(config: impl Borrow<Config>) -> Result<Builder, ConfigError> {
         let config = config.borrow();
-        require_libclang()?;
-        let includes = config
-            .include_paths()?
-            .map(|folder| format!("-I{}", folder.display()));
+        told(require_libclang())?;
+        let includes =
+            told(config.include_paths())?.map(|folder| format!("-I{}", folder.display()));
         let definitions = config
             .preprocessor_definitions()
             .map(|(name, value)| match value {

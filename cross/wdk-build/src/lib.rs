@@ -185,12 +185,20 @@ where
     F: FnMut(Config) -> Result<(), E>,
     E: From<ConfigError>,
 {
-    let config = Config::from_env_auto()?;
+    let config = told(Config::from_env_auto())?;
     Config::emit_cfg();
     generate(config.clone())?;
-    check::required_types(&config.headers)?;
-    host_abi::apply()?;
+    told(check::required_types(&config.headers))?;
+    told(host_abi::apply())?;
     Ok(())
+}
+
+/// Has Cargo print an error as one line: `wdk-sys` and `wdk` would print it among many others.
+pub(crate) fn told<T>(result: Result<T, ConfigError>) -> Result<T, ConfigError> {
+    if let Err(error) = &result {
+        println!("cargo::error={error}");
+    }
+    result
 }
 
 /// Configures the link of a driver image: to be called by the build script of a driver.

@@ -44,10 +44,10 @@ fn check(name: &str, shims_allowed: bool) {
         shims_allowed,
     };
     let (findings, counts) = lint(&bytes, &symbols, policy);
-    println!(
+    show(format_args!(
         "{name}.sys: {} instructions in {} pieces of code, {} imports, {} guarded targets, {} shims",
         counts.instructions, counts.functions, counts.imports, counts.guarded, counts.shims
-    );
+    ));
     for finding in &findings {
         println!("{finding}");
     }
@@ -82,4 +82,10 @@ fn every_listed_import_is_proven() {
         unproven.is_empty(),
         "not in mingw-w64, and no `since:`: {unproven:?}"
     );
+}
+
+/// Prints a line that is shown also when the test passes (libtest holds back what `println!` prints).
+fn show(line: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

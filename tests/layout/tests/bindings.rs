@@ -120,9 +120,14 @@ fn bindings_agree_with_the_facts() {
     let mut report = plan.compare(&rows);
     let accepted = differences.accept(&mut report, &users);
 
-    println!("{report}");
-    println!("known differences of the headers on Linux: {accepted}");
-    println!("wdk-sys structs our crates reach into: {}", touched.len());
+    show(format_args!("{report}"));
+    show(format_args!(
+        "known differences of the headers on Linux: {accepted}"
+    ));
+    show(format_args!(
+        "wdk-sys structs our crates reach into: {}",
+        touched.len()
+    ));
     for finding in &report.findings {
         println!("{finding}");
     }
@@ -145,4 +150,10 @@ fn bindings_agree_with_the_facts() {
         "only {} constants",
         report.constants
     );
+}
+
+/// Prints a line that is shown also when the test passes (libtest holds back what `println!` prints).
+fn show(line: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

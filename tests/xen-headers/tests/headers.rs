@@ -25,7 +25,9 @@ fn every_item_agrees_with_the_headers() {
                 .values()
                 .filter(|n| matches!(n, CName::Nowhere(_)))
                 .count();
-            println!("compared {agreed} items of xen-abi; {nowhere} are in no header");
+            show(format_args!(
+                "compared {agreed} items of xen-abi; {nowhere} are in no header"
+            ));
             assert_eq!(agreed + nowhere, rows().len());
         }
         Err(wrong) => panic!("{} items differ:\n{}", wrong.len(), wrong.join("\n")),
@@ -75,4 +77,10 @@ fn a_bad_table_is_refused() {
     for text in ["no separator", "a::B|", "a::B|!", "a::B|X\na::B|X"] {
         assert!(parse_c_names(text).is_err(), "{text}");
     }
+}
+
+/// Prints a line that is shown also when the test passes (libtest holds back what `println!` prints).
+fn show(line: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

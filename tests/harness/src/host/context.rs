@@ -12,7 +12,7 @@ use crate::kernel::Kernel;
 /// Saves the callee-saved state of the running stack in `*save` and continues the stack saved as `load`.
 ///
 /// # Safety
-/// `load` was produced by this function or by [`prepare`], its stack is intact, and nobody else runs it.
+/// `load` was produced by this function or by `prepare`, its stack is intact, and nobody else runs it.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn switch_raw(save: *mut usize, load: usize) {
     naked_asm!(

@@ -1,0 +1,572 @@
+//! An adapter: what the handlers, the DPCs and the connection thread share.
+#![allow(
+    unsafe_code,
+    reason = "gives NDIS lists and status under its handle; each block says why it may"
+)]
+
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering};
+use core::time::Duration;
+
+use interface::SuspendPhase;
+use ndis::chain::{CompletionSink, Nbl, NblChain, NdisCompletions, RxChain};
+use ndis::indication::{Indicator, Link};
+use ndis::rss::{MAX_ENTRIES, RssParameters};
+use ndis::{NdisVersion, Status};
+use ndis_sys as sys;
+use ndis_sys::NDIS_HANDLE;
+use netfront_core::tx::TxBroken;
+use nt::dpc::Dpc;
+use nt::irql::{AtMostDispatch, Dispatch, Passive};
+use nt::spinlock::SpinLock;
+
+use crate::attributes::Identity;
+use crate::bus::Bus;
+use crate::drain::Drain;
+use crate::error_log;
+use crate::frame_kind::Filter;
+use crate::keywords::Keywords;
+use crate::mail::{Mail, Messages};
+use crate::power::PowerState;
+use crate::queue::{Queue, Reaped, queue_of};
+use crate::statistics::Statistics;
+use crate::text::Path;
+
+/// How long a power-down waits for the backend to let go. NDIS wants an answer within 12 s
+/// (Driver Verifier, `NdisTimedOidComplete`).
+const POWER_DOWN: Duration = Duration::from_secs(8);
+
+/// The handle NDIS knows the adapter by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NdisHandle(NDIS_HANDLE);
+
+// SAFETY: NDIS takes its handles from any thread.
+unsafe impl Send for NdisHandle {}
+// SAFETY: as above.
+unsafe impl Sync for NdisHandle {}
+
+impl NdisHandle {
+    /// # Safety
+    /// The handle of an adapter that is not halted while this lives.
+    pub(crate) unsafe fn new(handle: NDIS_HANDLE) -> Self {
+        Self(handle)
+    }
+
+    /// For NDIS.
+    pub(crate) fn get(self) -> NDIS_HANDLE {
+        self.0
+    }
+}
+
+/// What keeps lists from being taken; bits of [`Adapter::closed`].
+#[derive(Clone, Copy, Debug)]
+struct Closed(u32);
+
+impl Closed {
+    const PAUSED: Self = Self(1);
+    const LOW_POWER: Self = Self(1 << 1);
+    const REMOVED: Self = Self(1 << 2);
+
+    /// The status of lists, none when they are taken.
+    fn gate(bits: u32) -> Option<Status> {
+        let has = |closed: Self| bits & closed.0 != 0;
+        if has(Self::REMOVED) {
+            Some(Status::NOT_ACCEPTED)
+        } else if has(Self::LOW_POWER) {
+            Some(Status::LOW_POWER_STATE)
+        } else if has(Self::PAUSED) {
+            Some(Status::PAUSED)
+        } else {
+            None
+        }
+    }
+}
+
+/// What an adapter is made of.
+pub(crate) struct Parts {
+    pub(crate) handle: NdisHandle,
+    pub(crate) version: NdisVersion,
+    pub(crate) bus: Bus,
+    pub(crate) frontend: Path,
+    pub(crate) identity: Identity,
+    pub(crate) keywords: Keywords,
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) mail: Mail,
+}
+
+/// The adapter. Its address does not change from `MiniportInitializeEx` to `MiniportHaltEx`.
+pub(crate) struct Adapter {
+    parts: Parts,
+    closed: AtomicU32,
+    link_up: AtomicBool,
+    /// Queues that the backend serves; 0 before the first connection.
+    active: AtomicUsize,
+    pausing: Drain,
+    /// What NDIS has set; applied by the connection thread.
+    rss: SpinLock<Option<RssParameters>>,
+    /// Queue for each of the low 7 bits of a sent list's hash.
+    steering: [AtomicU16; MAX_ENTRIES],
+    /// Wakes the connection thread for the control ring.
+    control_dpc: Option<Dpc<AdapterRef>>,
+}
+
+impl Adapter {
+    /// Paused, without connection.
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            closed: AtomicU32::new(Closed::PAUSED.0),
+            link_up: AtomicBool::new(false),
+            active: AtomicUsize::new(0),
+            pausing: Drain::default(),
+            rss: SpinLock::new(None),
+            steering: [const { AtomicU16::new(0) }; MAX_ENTRIES],
+            control_dpc: None,
+        }
+    }
+
+    /// Version registered with NDIS.
+    pub(crate) fn version(&self) -> NdisVersion {
+        self.parts.version
+    }
+
+    /// The bus driver's functions.
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.parts.bus
+    }
+
+    /// The frontend's folder in XenStore.
+    pub(crate) fn frontend(&self) -> &Path {
+        &self.parts.frontend
+    }
+
+    /// Addresses, MTU and speed.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.parts.identity
+    }
+
+    /// Settings.
+    pub(crate) fn keywords(&self) -> &Keywords {
+        &self.parts.keywords
+    }
+
+    /// All queues, used or not.
+    pub(crate) fn queues(&self) -> &[Queue] {
+        &self.parts.queues
+    }
+
+    /// All queues, before they are shared or afterwards.
+    pub(crate) fn queues_mut(&mut self) -> &mut [Queue] {
+        &mut self.parts.queues
+    }
+
+    /// Messages for the connection thread.
+    pub(crate) fn mail(&self) -> &Mail {
+        &self.parts.mail
+    }
+
+    /// The handle NDIS knows it by.
+    pub(crate) fn handle(&self) -> NdisHandle {
+        self.parts.handle
+    }
+
+    /// Whether the device was removed by surprise.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.closed.load(Ordering::Acquire) & Closed::REMOVED.0 != 0
+    }
+
+    /// Whether the link is up.
+    pub(crate) fn is_link_up(&self) -> bool {
+        self.link_up.load(Ordering::Acquire)
+    }
+
+    /// The packet filter; the same in all queues.
+    pub(crate) fn filter(&self, irql: &mut AtMostDispatch<'_>) -> Filter {
+        match self.queues().first() {
+            Some(queue) => queue.rx.with(irql, |rx, _| rx.filter),
+            None => Filter::closed(self.identity().current),
+        }
+    }
+
+    /// Changes the packet filter of every queue.
+    pub(crate) fn change_filter(
+        &self,
+        irql: &mut AtMostDispatch<'_>,
+        change: impl Fn(&mut Filter),
+    ) {
+        for queue in self.queues() {
+            queue.rx.with(irql, |rx, _| change(&mut rx.filter));
+        }
+    }
+
+    /// Counters of all queues.
+    pub(crate) fn statistics(&self, irql: &mut AtMostDispatch<'_>) -> Statistics {
+        let mut sum = Statistics::default();
+        for queue in self.queues() {
+            let statistics = queue.statistics(irql);
+            sum.tx.merge(&statistics.tx);
+            sum.rx.merge(&statistics.rx);
+        }
+        sum
+    }
+
+    /// Lists that wait for room on a ring.
+    pub(crate) fn waiting_lists(&self, irql: &mut AtMostDispatch<'_>) -> u64 {
+        self.queues()
+            .iter()
+            .map(|queue| u64::from(queue.tx.with(irql, |tx, _| tx.waiting())))
+            .fold(0, u64::saturating_add)
+    }
+}
+
+/// Lists on their way to NDIS and back.
+impl Adapter {
+    fn sink(&self, flags: u32) -> NdisCompletions {
+        // SAFETY: the adapter is not halted while it lives; chains come from its send handler.
+        unsafe { NdisCompletions::new(self.handle().get(), flags) }
+    }
+
+    /// How many queues the backend serves.
+    pub(crate) fn set_active_queues(&self, count: usize) {
+        self.active.store(count, Ordering::Release);
+    }
+
+    /// Number of the queue for a list: by its hash, so that a flow stays on one; else by the
+    /// processor.
+    fn queue_for(&self, list: &Nbl) -> usize {
+        let active = self.active.load(Ordering::Acquire);
+        let spread = match list.hash() {
+            Some((value, _)) => {
+                let [low, ..] = value.to_le_bytes();
+                let entry = self.steering.get(usize::from(low & 0x7F));
+                entry.map_or(0, |queue| queue.load(Ordering::Relaxed).into())
+            }
+            None => usize::try_from(nt::processor::current_index()).unwrap_or(0),
+        };
+        spread.checked_rem(active).unwrap_or(0)
+    }
+
+    /// Sends lists the way of received ones: `mapping` has the queue of each entry of the table;
+    /// without one the hash is dealt out evenly.
+    pub(crate) fn set_steering(&self, mapping: &[u16]) {
+        let mut repeated = mapping.iter().copied().cycle();
+        for (place, nth) in self.steering.iter().zip(0_u16..) {
+            place.store(repeated.next().unwrap_or(nth), Ordering::Relaxed);
+        }
+    }
+
+    /// Receive-side scaling as NDIS has set it.
+    pub(crate) fn rss(&self, irql: &mut AtMostDispatch<'_>) -> Option<RssParameters> {
+        self.rss.with(irql, |rss, _| *rss)
+    }
+
+    /// Changes receive-side scaling; the connection thread applies it.
+    pub(crate) fn set_rss(&self, set: Option<&RssParameters>, irql: &mut AtMostDispatch<'_>) {
+        self.rss.with(irql, |rss, _| *rss = set.copied());
+        self.mail().send(Messages::RSS, irql);
+    }
+
+    /// Has the control ring's DPC run. Any IRQL.
+    pub(crate) fn wake_control(&self) {
+        if let Some(dpc) = &self.control_dpc {
+            dpc.queue();
+        }
+    }
+
+    /// Sets the control ring's DPC, before the adapter is shared.
+    pub(crate) fn set_control_dpc(&mut self, dpc: Dpc<AdapterRef>) {
+        self.control_dpc = Some(dpc);
+    }
+
+    /// Takes the control ring's DPC out, to be closed.
+    pub(crate) fn take_control_dpc(&mut self) -> Option<Dpc<AdapterRef>> {
+        self.control_dpc.take()
+    }
+
+    /// Takes lists to send; `send_flags` are NDIS's.
+    pub(crate) fn send(&self, mut lists: NblChain, send_flags: u32, irql: &mut AtMostDispatch<'_>) {
+        let mut done = NblChain::new();
+        let mut run = NblChain::new();
+        let mut queue_of_run = 0;
+        while let Some(list) = lists.pop_front() {
+            let queue = self.queue_for(&list);
+            if queue != queue_of_run {
+                done.append(self.send_run(queue_of_run, core::mem::take(&mut run), irql));
+                queue_of_run = queue;
+            }
+            run.push_back(list);
+        }
+        done.append(self.send_run(queue_of_run, run, irql));
+        // The flags for sending and for completing share the bit that tells the level.
+        self.sink(send_flags & sys::NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL)
+            .complete(done);
+    }
+
+    fn send_run(&self, queue: usize, mut run: NblChain, irql: &mut AtMostDispatch<'_>) -> NblChain {
+        if run.is_empty() {
+            return run;
+        }
+        if let Some(queue) = self.queues().get(queue) {
+            queue
+                .tx
+                .with(irql, |tx, irql| tx.send(run, self.bus(), irql))
+        } else {
+            run.set_status(Status::FAILURE);
+            run
+        }
+    }
+
+    /// Gives back the lists that wait under this identifier.
+    pub(crate) fn cancel_sends(&self, id: u64, irql: &mut AtMostDispatch<'_>) {
+        for queue in self.queues() {
+            let cancelled = queue.tx.with(irql, |tx, _| tx.cancel(id));
+            self.complete(cancelled, irql);
+        }
+    }
+
+    /// Gives sent lists back. No lock is held.
+    pub(crate) fn complete(&self, lists: NblChain, _irql: &AtMostDispatch<'_>) {
+        self.sink(0).complete(lists);
+    }
+
+    /// Gives sent lists back, telling NDIS the level.
+    pub(crate) fn complete_at_dispatch(&self, lists: NblChain, _irql: &Dispatch<'_>) {
+        self.sink(sys::NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL)
+            .complete(lists);
+    }
+
+    /// Gives sent lists back, and tells a pause that waits for them.
+    pub(crate) fn sends_done(&self, reaped: Reaped, irql: &AtMostDispatch<'_>) {
+        self.complete(reaped.done, irql);
+        if reaped.drained {
+            self.pause_step();
+        }
+    }
+
+    /// As [`Adapter::sends_done`]; whether the backend broke the protocol.
+    pub(crate) fn sends_done_at_dispatch(
+        &self,
+        reaped: Reaped,
+        irql: &Dispatch<'_>,
+    ) -> Option<TxBroken> {
+        self.complete_at_dispatch(reaped.done, irql);
+        if reaped.drained {
+            self.pause_step();
+        }
+        reaped.broken
+    }
+
+    /// Lends received lists to the system. No lock is held.
+    pub(crate) fn indicate(&self, lists: RxChain, _irql: &Dispatch<'_>) {
+        // SAFETY: lists are made while the receive side is open, and a pause waits for them; each
+        // was filled by `Stock::lend`.
+        unsafe {
+            lists.indicate(self.handle().get(), sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
+        }
+    }
+
+    /// Shows received lists to the system, and has them back.
+    #[must_use]
+    pub(crate) fn show(&self, lists: RxChain, _irql: &Dispatch<'_>) -> RxChain {
+        // SAFETY: as for `indicate`.
+        unsafe {
+            lists.indicate_with_resources(
+                self.handle().get(),
+                sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL,
+            )
+        }
+    }
+
+    /// Takes lists of one queue back after they were shown.
+    pub(crate) fn lists_returned_at_dispatch(
+        &self,
+        queue: &Queue,
+        lists: RxChain,
+        irql: &Dispatch<'_>,
+    ) {
+        if queue.take_back_at(lists, irql) {
+            self.pause_step();
+        }
+    }
+
+    /// Takes lists back that were lent, of any queues.
+    pub(crate) fn lists_returned(&self, mut lists: RxChain, irql: &mut AtMostDispatch<'_>) {
+        let mut run = RxChain::new();
+        let mut queue_of_run = 0;
+        while let Some(mut list) = lists.pop() {
+            let queue = queue_of(&mut list);
+            if queue != queue_of_run {
+                self.return_run(queue_of_run, core::mem::take(&mut run), irql);
+                queue_of_run = queue;
+            }
+            run.push(list);
+        }
+        self.return_run(queue_of_run, run, irql);
+    }
+
+    fn return_run(&self, queue: usize, run: RxChain, irql: &mut AtMostDispatch<'_>) {
+        if run.is_empty() {
+            return;
+        }
+        if let Some(queue) = self.queues().get(queue)
+            && queue.take_back(run, irql)
+        {
+            self.pause_step();
+        }
+    }
+
+    /// Something a pause waits for is done.
+    fn pause_step(&self) {
+        if self.pausing.done() {
+            // SAFETY: the pause returned PENDING, or is about to: it holds a step of its own until
+            // it knows which.
+            unsafe { sys::NdisMPauseComplete(self.handle().get()) };
+        }
+    }
+}
+
+/// States.
+impl Adapter {
+    /// Sets and clears reasons to take no lists, and completes what closing leaves behind.
+    fn change_closed(&self, set: u32, clear: u32, irql: &mut AtMostDispatch<'_>) {
+        self.closed.fetch_or(set, Ordering::AcqRel);
+        let bits = self.closed.fetch_and(!clear, Ordering::AcqRel) & !clear;
+        let gate = Closed::gate(bits);
+        for queue in self.queues() {
+            let left = queue.tx.with(irql, |tx, _| tx.set_gate(gate));
+            self.complete(left, irql);
+            queue.rx.with(irql, |rx, _| rx.open = gate.is_none());
+        }
+    }
+
+    /// Begins to send and receive.
+    pub(crate) fn restart(&self, irql: &mut AtMostDispatch<'_>) {
+        self.change_closed(0, Closed::PAUSED.0, irql);
+        for queue in self.queues() {
+            queue.wake();
+        }
+    }
+
+    /// Stops sending and receiving. [`Status::PENDING`]: `NdisMPauseComplete` follows.
+    pub(crate) fn pause(&self, irql: &mut Passive<'_>) -> Status {
+        self.pausing.begin();
+        self.change_closed(Closed::PAUSED.0, 0, irql);
+        for queue in self.queues() {
+            // Counted under the lock, before whoever finishes can count it off.
+            queue.tx.with(irql, |tx, _| {
+                if tx.begin_drain() {
+                    self.pausing.add();
+                }
+            });
+            queue.rx.with(irql, |rx, _| {
+                rx.draining = rx.stock.lent() > 0;
+                if rx.draining {
+                    self.pausing.add();
+                }
+            });
+        }
+        // Indications under way have returned when this has.
+        nt::dpc::flush(irql);
+        if self.pausing.done() {
+            Status::SUCCESS
+        } else {
+            Status::PENDING
+        }
+    }
+
+    /// Enters a power state.
+    pub(crate) fn set_power(&self, state: PowerState, irql: &mut Passive<'_>) {
+        match state {
+            PowerState::D0 => {
+                self.change_closed(0, Closed::LOW_POWER.0, irql);
+                self.mail().connect(irql);
+            }
+            PowerState::Low => {
+                self.change_closed(Closed::LOW_POWER.0, 0, irql);
+                // Indications under way have returned when this has.
+                nt::dpc::flush(irql);
+                let _ = self.mail().disconnect(POWER_DOWN, irql);
+            }
+        }
+    }
+
+    /// The device is gone.
+    pub(crate) fn surprise_removed(&self, irql: &mut Passive<'_>) {
+        self.change_closed(Closed::REMOVED.0, 0, irql);
+        self.mail().send(Messages::GONE, irql);
+    }
+
+    /// Around a suspend of the domain.
+    pub(crate) fn suspend(&self, phase: SuspendPhase, irql: &mut Passive<'_>) {
+        match phase {
+            SuspendPhase::BEFORE => {
+                for queue in self.queues() {
+                    queue.freeze(true, irql);
+                }
+            }
+            // The queues stay frozen until their old rings are dropped.
+            SuspendPhase::AFTER => self.mail().send(Messages::RESUMED, irql),
+            _ => {
+                for queue in self.queues() {
+                    queue.freeze(false, irql);
+                }
+            }
+        }
+    }
+
+    /// A queue cannot go on with this connection.
+    pub(crate) fn break_connection(&self, why: &dyn core::fmt::Debug, irql: &AtMostDispatch<'_>) {
+        nt::log_error!("the backend broke the protocol: {why:?}");
+        self.mail().send(Messages::BROKEN, irql);
+    }
+
+    /// Tells the event log that a wait for the backend took too long.
+    pub(crate) fn log_timeout(&self) {
+        // SAFETY: the adapter is not halted while it lives.
+        unsafe { error_log::write(self.handle().get(), sys::NDIS_ERROR_CODE_TIMEOUT) }
+    }
+
+    /// Tells the event log that the backend does not do its part.
+    pub(crate) fn log_hardware_failure(&self) {
+        // SAFETY: the adapter is not halted while it lives.
+        unsafe { error_log::write(self.handle().get(), sys::NDIS_ERROR_CODE_HARDWARE_FAILURE) }
+    }
+
+    /// Tells NDIS of the link.
+    pub(crate) fn set_link(&self, up: bool, _irql: &Passive<'_>) {
+        self.link_up.store(up, Ordering::Release);
+        let low = self.closed.load(Ordering::Acquire) & Closed::LOW_POWER.0 != 0;
+        let link = match (up, low) {
+            (true, _) => Link::Up(self.identity().speed),
+            (false, true) => Link::Unknown,
+            (false, false) => Link::Down,
+        };
+        // SAFETY: the thread that calls this ends before the adapter is halted.
+        unsafe { Indicator::new(self.handle().get(), self.version()) }.link(link);
+    }
+}
+
+/// A reference to an adapter for those that end before it does: its DPCs and its thread.
+#[derive(Debug)]
+pub(crate) struct AdapterRef(NonNull<Adapter>);
+
+// SAFETY: the adapter is shared between threads, and its parts allow that.
+unsafe impl Send for AdapterRef {}
+// SAFETY: as above.
+unsafe impl Sync for AdapterRef {}
+
+impl AdapterRef {
+    /// # Safety
+    /// The adapter stays where it is while the reference lives, and is not borrowed mutably while
+    /// it is used.
+    pub(crate) unsafe fn new(adapter: NonNull<Adapter>) -> Self {
+        Self(adapter)
+    }
+
+    /// The adapter.
+    pub(crate) fn get(&self) -> &Adapter {
+        // SAFETY: promised in `new`.
+        unsafe { self.0.as_ref() }
+    }
+}

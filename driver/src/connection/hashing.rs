@@ -1,0 +1,227 @@
+//! The control ring of one connection: shell of the client in `netfront-core`.
+#![allow(
+    unsafe_code,
+    reason = "opens a channel whose events reach the adapter; each block says why it may"
+)]
+
+use core::mem::ManuallyDrop;
+use core::ptr;
+use core::sync::atomic::Ordering;
+
+use netfront_core::control::{Control, ControlMemory, Event, Goal, HashConfig};
+use netif::GrantRef;
+use netif::publication::CtrlKeys;
+use nt::irql::Passive;
+use nt::pool::Pages;
+use nt::status::Status;
+use ring::Recheck;
+use xen_abi::domid::DomId;
+use xenbus_core::grant::Access;
+
+use crate::adapter::Adapter;
+use crate::callbacks;
+use crate::grant::Grants;
+use crate::queue::{Bell, processor_of};
+use crate::shared_page::{RingMemory, pfn};
+use crate::{TAG, rss};
+use ndis::rss::RssParameters;
+
+/// Order of the grants: ring, page of arguments.
+const RING_GRANT: usize = 0;
+const PAGE_GRANT: usize = 1;
+const GRANTS: usize = 2;
+
+/// The client, its memory and its channel.
+pub(super) struct Hashing {
+    client: Control<RingMemory>,
+    ring: RingMemory,
+    page: Pages,
+    grants: Grants,
+    bell: Bell,
+    /// The goal to leave was reached, or never will be.
+    stopped: bool,
+}
+
+/// The page of arguments.
+struct Argument<'p> {
+    page: &'p Pages,
+    gref: GrantRef,
+}
+
+impl ControlMemory for Argument<'_> {
+    fn write(&mut self, words: &[u32]) {
+        for (place, word) in self.page.words().iter().zip(words) {
+            place.store(*word, Ordering::Relaxed);
+        }
+    }
+
+    fn gref(&self) -> GrantRef {
+        self.gref
+    }
+}
+
+impl Hashing {
+    /// Makes the ring for the domain `remote` and a vif of `queues` queues.
+    ///
+    /// # Safety
+    /// The adapter outlives the result, and [`Hashing::release`] ends it.
+    pub(super) unsafe fn prepare(
+        adapter: &Adapter,
+        remote: DomId,
+        queues: usize,
+        irql: &Passive<'_>,
+    ) -> Result<Self, Status> {
+        let bus = adapter.bus();
+        let ring = RingMemory::try_new()?;
+        let page = Pages::try_new(TAG, 1)?;
+        let queues = u32::try_from(queues).unwrap_or(u32::MAX);
+        let client =
+            Control::new(ring.clone(), queues).map_err(|_| Status::INSUFFICIENT_RESOURCES)?;
+        let grants = Grants::reserve(bus, GRANTS, remote, irql)?;
+        let cookie = ptr::from_ref(adapter).cast_mut().cast();
+        let bell = processor_of(0).and_then(|processor| {
+            // SAFETY: the callback expects an adapter, which outlives the bell.
+            unsafe {
+                Bell::open(
+                    bus,
+                    remote.0,
+                    callbacks::control_event,
+                    cookie,
+                    processor,
+                    irql,
+                )
+            }
+        });
+        let bell = match bell {
+            Ok(bell) => bell,
+            Err(status) => {
+                grants.release(bus, irql);
+                return Err(status);
+            }
+        };
+        for (nth, pfn, access) in [
+            (RING_GRANT, ring.pfn(), Access::ReadWrite),
+            (PAGE_GRANT, pfn(&page, 0), Access::ReadOnly),
+        ] {
+            if let (Some(gref), Some(pfn)) = (grants.reference(nth), pfn) {
+                grants.grant(gref, pfn, access);
+            }
+        }
+        Ok(Self {
+            client,
+            ring,
+            page,
+            grants,
+            bell,
+            stopped: false,
+        })
+    }
+
+    /// What to publish.
+    pub(super) fn keys(&self) -> CtrlKeys {
+        CtrlKeys {
+            ring: self.grants.reference(RING_GRANT).unwrap_or_default(),
+            port: self.bell.port(),
+        }
+    }
+
+    /// When [`Hashing::run`] must be called at the latest, in milliseconds.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.client.deadline()
+    }
+
+    /// Whether nothing is left to be said before disconnecting.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped || self.client.unavailable().is_some()
+    }
+
+    /// Wants hashing as NDIS has set it, to the queues of `mapping`; or none.
+    pub(super) fn want(&mut self, parameters: Option<&RssParameters>, mapping: &[u16]) {
+        let config = parameters.and_then(|parameters| {
+            let types = rss::to_netif(parameters.hash_types);
+            HashConfig::new(&parameters.key, types, mapping).ok()
+        });
+        self.set_goal(&config.map_or(Goal::Off, Goal::On));
+    }
+
+    /// Wants the backend to forget what it was told, before disconnecting.
+    pub(super) fn want_stop(&mut self) {
+        self.set_goal(&Goal::Stop);
+    }
+
+    fn set_goal(&mut self, goal: &Goal) {
+        if let Err(error) = self.client.set_goal(*goal) {
+            nt::log_warn!("hashing cannot be asked for: {error:?}");
+        }
+    }
+
+    /// Takes answers and sends requests. Returns the hash types of NDIS that received frames come
+    /// with from now on, if that has changed.
+    pub(super) fn run(&mut self, adapter: &Adapter, now: u64, irql: &Passive<'_>) -> Option<u32> {
+        let bus = adapter.bus();
+        // SAFETY: the bell is closed in `release` only, which takes it.
+        let notifier = unsafe { self.bell.notifier() };
+        let mut memory = Argument {
+            page: &self.page,
+            gref: self.grants.reference(PAGE_GRANT).unwrap_or_default(),
+        };
+        let mut types = None;
+        loop {
+            let pass = self.client.run(now, &mut memory);
+            if pass.kick.is_needed() {
+                notifier.ring(bus, irql);
+            }
+            match pass.event {
+                Some(Event::On { types: on, entries }) => {
+                    nt::log_info!("the backend hashes, by a mapping of {entries} entries");
+                    types = Some(rss::to_ndis(on));
+                }
+                Some(Event::Off(capabilities)) => {
+                    nt::log_trace!("the backend does not hash; it could: {capabilities:?}");
+                    types = Some(0);
+                }
+                Some(Event::Stopped) => {
+                    self.stopped = true;
+                    types = Some(0);
+                }
+                Some(Event::Failed(failure)) => {
+                    nt::log_warn!("the backend does not hash: {failure:?}");
+                    types = Some(0);
+                }
+                Some(Event::Unavailable(reason)) => {
+                    nt::log_warn!("the control ring is of no use: {reason:?}");
+                    return Some(0);
+                }
+                None => {}
+            }
+            let again = match pass.recheck {
+                Recheck::Poll => true,
+                Recheck::Idle => notifier.unmask(bus, irql),
+            };
+            if !again || self.client.unavailable().is_some() {
+                return types;
+            }
+        }
+    }
+
+    /// Ends all of it; how many grants the backend did not let go.
+    pub(super) fn release(self, adapter: &Adapter, irql: &Passive<'_>) -> usize {
+        let bus = adapter.bus();
+        let Self {
+            client,
+            ring,
+            page,
+            grants,
+            bell,
+            ..
+        } = self;
+        bell.close(bus, irql);
+        drop(client);
+        let left = grants.release(bus, irql);
+        if left > 0 {
+            ring.leak();
+            let _leaked = ManuallyDrop::new(page);
+        }
+        left
+    }
+}

@@ -1,0 +1,507 @@
+//! The connection thread: does what the connection machine of `netfront-core` says, at
+//! `PASSIVE_LEVEL`, where it may wait for XenStore.
+
+mod hashing;
+mod store;
+mod watches;
+
+use core::time::Duration;
+
+use netfront_core::connect::{Action, Connection, Event, Notice};
+use netfront_core::tx::TxPolicy;
+use netfront_core::watchdog::{Verdict, Watchdog};
+use netif::GrantRef;
+use netif::features::Features;
+use netif::publication::{Ports, Publication, QueueKeys};
+use nt::irql::Passive;
+use nt::pool::PoolSlice;
+use nt::status::Status;
+use xen_abi::xenbus::XenbusState;
+
+use crate::TAG;
+use crate::adapter::{Adapter, AdapterRef};
+use crate::mail::Messages;
+use crate::queue::{Channels, Remote, processor_of};
+use crate::rss::Placement;
+use hashing::Hashing;
+use store::{Backend, Terms};
+use watches::WakeOn;
+
+pub(crate) use store::settings;
+
+/// Frames of at most this many bytes are copied: an ordinary frame is complete at once then, and
+/// costs the backend no mapping.
+const COPY_BREAK: u32 = 2048;
+/// How often a working connection is looked after.
+const TICK: Duration = Duration::from_secs(1);
+/// How often the queues are asked whether they have drained.
+const DRAIN_TICK: Duration = Duration::from_millis(50);
+/// Watches in the frontend's folder.
+const FRONTEND_KEYS: [&str; 3] = ["backend", "backend-id", "disconnect"];
+/// Events that one event can lead to before the thread looks at its mail again.
+const MAX_EVENTS: usize = 64;
+
+/// What we can receive: packets of several slots; checksums and segmentation are the backend's.
+const RECEIVE: Features = Features::SG;
+
+/// What the thread has.
+struct Worker<'a> {
+    adapter: &'a Adapter,
+    machine: Connection,
+    watchdog: Watchdog,
+    backend: Option<Backend>,
+    backend_watch: Option<WakeOn>,
+    terms: Option<Terms>,
+    channels: PoolSlice<Option<Channels>>,
+    keys: PoolSlice<QueueKeys>,
+    /// Queues of the present connection.
+    queues: usize,
+    hashing: Option<Hashing>,
+    traffic: bool,
+    draining: bool,
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the routine of a thread owns what it starts with"
+)]
+/// The thread. Ends when it is told to, and disconnected.
+pub(crate) fn run(adapter: AdapterRef, irql: &mut Passive<'_>) {
+    let adapter = adapter.get();
+    match Worker::try_new(adapter) {
+        Ok(mut worker) => worker.run(irql),
+        Err(status) => {
+            nt::log_error!("no memory for the connection: {status:?}");
+            while !adapter.mail().receive(None, irql).has(Messages::EXIT) {
+                adapter.mail().disconnected(irql);
+            }
+            adapter.mail().disconnected(irql);
+        }
+    }
+}
+
+/// Milliseconds of a clock that does not go back.
+fn now() -> u64 {
+    u64::try_from(nt::time::since_boot().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl<'a> Worker<'a> {
+    fn try_new(adapter: &'a Adapter) -> Result<Self, Status> {
+        let count = adapter.queues().len();
+        let no_keys = QueueKeys {
+            tx_ring: GrantRef::default(),
+            rx_ring: GrantRef::default(),
+            ports: Ports::Shared(0),
+        };
+        Ok(Self {
+            adapter,
+            machine: Connection::new(),
+            watchdog: Watchdog::new(now()),
+            backend: None,
+            backend_watch: None,
+            terms: None,
+            channels: PoolSlice::try_from_fn(TAG, count, |_| None)?,
+            keys: PoolSlice::try_from_fn(TAG, count, |_| no_keys)?,
+            queues: 0,
+            hashing: None,
+            traffic: false,
+            draining: false,
+        })
+    }
+
+    fn run(&mut self, irql: &mut Passive<'_>) {
+        let mut watches = [const { None }; FRONTEND_KEYS.len()];
+        let mut exit = false;
+        loop {
+            self.watch_frontend(&mut watches, irql);
+            let messages = self.adapter.mail().receive(self.timeout(), irql);
+            exit |= messages.has(Messages::EXIT);
+            self.take(messages, irql);
+            self.tick(irql);
+            if exit && self.machine.is_stopped() {
+                break;
+            }
+        }
+        for watch in watches.into_iter().flatten() {
+            WakeOn::end(watch, self.adapter, irql);
+        }
+        self.end_backend_watch(irql);
+    }
+
+    /// Sets the watches that are missing; one that fails is tried again with the next event.
+    fn watch_frontend(
+        &self,
+        watches: &mut [Option<WakeOn>; FRONTEND_KEYS.len()],
+        irql: &Passive<'_>,
+    ) {
+        for (place, key) in watches.iter_mut().zip(FRONTEND_KEYS) {
+            if place.is_none() {
+                *place = self.watch(self.adapter.frontend(), key, irql);
+            }
+        }
+    }
+
+    #[expect(unsafe_code, reason = "promises that the adapter outlives this thread")]
+    fn watch(
+        &self,
+        folder: &crate::text::Path,
+        key: &'static str,
+        irql: &Passive<'_>,
+    ) -> Option<WakeOn> {
+        // SAFETY: the thread ends its watches, and the adapter waits for the thread.
+        let watch = unsafe { WakeOn::new(self.adapter, folder, key, irql) };
+        watch
+            .inspect_err(|error| nt::log_warn!("{folder}/{key} is not watched: {error:?}"))
+            .ok()
+    }
+
+    fn end_backend_watch(&mut self, irql: &Passive<'_>) {
+        if let Some(watch) = self.backend_watch.take() {
+            watch.end(self.adapter, irql);
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let tick = if self.draining {
+            Some(DRAIN_TICK)
+        } else {
+            self.traffic.then_some(TICK)
+        };
+        let until = |deadline: u64| Duration::from_millis(deadline.saturating_sub(now()));
+        let control = self.hashing.as_ref().and_then(Hashing::deadline);
+        [
+            tick,
+            self.machine.deadline().map(until),
+            control.filter(|_| self.traffic || self.draining).map(until),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn take(&mut self, messages: Messages, irql: &mut Passive<'_>) {
+        if messages.has(Messages::GONE) {
+            self.feed(Event::BackendGone, irql);
+            // Nobody is left to say good-bye to.
+            self.feed(Event::Stop, irql);
+        }
+        if messages.has(Messages::RESUMED) {
+            self.feed(Event::Resumed, irql);
+            // Those without a connection were frozen too.
+            for queue in self.adapter.queues() {
+                queue.freeze(false, irql);
+            }
+        }
+        if messages.has(Messages::CONNECT) {
+            self.feed(Event::Start, irql);
+        }
+        if messages.has(Messages::STORE) {
+            self.look_at_store(irql);
+        }
+        if messages.has(Messages::RSS) && self.traffic {
+            self.apply_rss(irql);
+        }
+        if messages.has(Messages::BROKEN) {
+            self.feed(Event::Reconnect, irql);
+        }
+        if messages.has(Messages::DISCONNECT) || messages.has(Messages::EXIT) {
+            self.feed(Event::Stop, irql);
+        }
+    }
+
+    /// Time passes.
+    fn tick(&mut self, irql: &mut Passive<'_>) {
+        self.feed(Event::Timer, irql);
+        if !self.traffic && !self.draining {
+            return;
+        }
+        self.run_hashing(irql);
+        let (mut in_flight, mut responses, mut broken) = (0_u32, 0_u64, false);
+        for queue in self.adapter.queues().iter().take(self.queues) {
+            let (slots, answers) = queue.progress(irql);
+            in_flight = in_flight.saturating_add(slots);
+            responses = responses.wrapping_add(answers);
+            let (hungry, stuck) = queue.rx.with(irql, |rx, _| (rx.is_hungry(), rx.is_stuck()));
+            if slots > 0 || hungry {
+                queue.wake();
+            }
+            broken |= stuck;
+        }
+        if self.draining {
+            if in_flight == 0 && self.hashing.as_ref().is_none_or(Hashing::is_stopped) {
+                self.draining = false;
+                self.feed(Event::Drained, irql);
+            }
+            return;
+        }
+        match self.watchdog.tick(now(), in_flight, responses) {
+            Verdict::Fine if broken => {
+                nt::log_error!("the backend keeps pages it has filled");
+                self.feed(Event::Reconnect, irql);
+            }
+            Verdict::Fine => {}
+            Verdict::Reconnect => {
+                nt::log_warn!("the backend is silent: connecting anew");
+                self.feed(Event::Reconnect, irql);
+            }
+            Verdict::Disabled => {
+                nt::log_error!("the backend stays silent: its domain has disabled the vif");
+                self.adapter.log_hardware_failure();
+                self.feed(Event::Cable(false), irql);
+            }
+        }
+    }
+
+    /// Something watched changed: who serves us, its state, the cable.
+    fn look_at_store(&mut self, irql: &mut Passive<'_>) {
+        let adapter = self.adapter;
+        let (bus, frontend) = (adapter.bus(), adapter.frontend());
+        let plugged = !store::is_cable_pulled(bus, frontend, irql) && !self.watchdog.is_disabled();
+        self.feed(Event::Cable(plugged), irql);
+        let found = match store::backend(bus, frontend, irql) {
+            Ok(found) => found,
+            Err(error) => {
+                nt::log_warn!("the backend's path cannot be read: {error:?}");
+                return;
+            }
+        };
+        if found != self.backend {
+            self.feed(Event::BackendMoved, irql);
+            return;
+        }
+        let Some(backend) = &self.backend else { return };
+        match store::state(bus, &backend.path, irql) {
+            Ok(Some(state)) => self.feed(Event::Backend(state), irql),
+            Ok(None) => self.feed(Event::BackendGone, irql),
+            Err(error) => nt::log_warn!("the backend's state cannot be read: {error:?}"),
+        }
+    }
+
+    /// Gives the machine an event and does what it says, until nothing is left to do.
+    fn feed(&mut self, event: Event, irql: &mut Passive<'_>) {
+        let mut events = [None; MAX_EVENTS];
+        let mut end = 1_usize;
+        if let Some(first) = events.first_mut() {
+            *first = Some(event);
+        }
+        let mut next = 0_usize;
+        while let Some(event) = events.get(next).copied().flatten() {
+            next = next.saturating_add(1);
+            for action in self.machine.handle(event, now()).iter() {
+                if let Some(result) = self.perform(action, irql)
+                    && let Some(place) = events.get_mut(end)
+                {
+                    *place = Some(result);
+                    end = end.saturating_add(1);
+                }
+            }
+        }
+    }
+
+    /// Does one action; its result, if it has one now.
+    fn perform(&mut self, action: Action, irql: &mut Passive<'_>) -> Option<Event> {
+        let adapter = self.adapter;
+        match action {
+            Action::FindBackend => return self.find_backend(irql),
+            Action::WriteState(state) => self.write_state(state, irql),
+            Action::ReadKeys => {
+                let backend = self.backend.as_ref()?;
+                let read = store::terms(
+                    adapter.bus(),
+                    adapter.frontend(),
+                    &backend.path,
+                    u16::try_from(adapter.queues().len()).unwrap_or(u16::MAX),
+                    irql,
+                );
+                return Some(Event::KeysRead(read.map(|terms| self.terms = Some(terms))));
+            }
+            Action::Prepare => {
+                let prepared = self.prepare(irql);
+                if let Err(status) = prepared {
+                    nt::log_error!("the queues cannot be made: {status:?}");
+                }
+                return Some(Event::Prepared(prepared.is_ok()));
+            }
+            Action::Publish => return Some(Event::Published(self.publish(irql))),
+            Action::EnableTraffic => {
+                self.enable(true, irql);
+                self.apply_rss(irql);
+            }
+            Action::StopTraffic => {
+                self.enable(false, irql);
+                self.draining = true;
+                if let Some(hashing) = &mut self.hashing {
+                    hashing.want_stop();
+                }
+                self.run_hashing(irql);
+            }
+            Action::Release | Action::Forget => self.release(irql),
+            Action::Link(up) => adapter.set_link(up, irql),
+            Action::Finished => adapter.mail().disconnected(irql),
+            Action::Log(notice) => self.log(notice),
+        }
+        None
+    }
+
+    /// Looks for the backend; none when XenStore does not answer, which the machine finds out by
+    /// its timeout.
+    fn find_backend(&mut self, irql: &mut Passive<'_>) -> Option<Event> {
+        self.end_backend_watch(irql);
+        let adapter = self.adapter;
+        let found = store::backend(adapter.bus(), adapter.frontend(), irql);
+        self.backend = found.ok()?;
+        let Some(backend) = &self.backend else {
+            return Some(Event::BackendGone);
+        };
+        // The watch comes first: no change falls between it and the reading.
+        self.backend_watch = self.watch(&backend.path, "state", irql);
+        match store::state(adapter.bus(), &backend.path, irql) {
+            Ok(Some(state)) => Some(Event::Backend(state)),
+            Ok(None) => Some(Event::BackendGone),
+            Err(_) => None,
+        }
+    }
+
+    fn write_state(&self, state: XenbusState, irql: &Passive<'_>) {
+        store::write_state(self.adapter.bus(), self.adapter.frontend(), state, irql);
+    }
+
+    /// Makes queues, grants and channels.
+    #[expect(unsafe_code, reason = "promises that queues outlive their channels")]
+    fn prepare(&mut self, irql: &mut Passive<'_>) -> Result<(), Status> {
+        let (Some(backend), Some(terms)) = (&self.backend, self.terms) else {
+            return Err(Status::DEVICE_NOT_READY);
+        };
+        let keywords = self.adapter.keywords();
+        self.queues = usize::from(terms.backend.max_queues).min(self.adapter.queues().len());
+        let policy = TxPolicy {
+            backend: terms.backend.features,
+            trusted: terms.trusted,
+            copy_break: COPY_BREAK,
+        };
+        let remote = Remote {
+            domain: backend.domain,
+            policy,
+            bounce_pages: usize::try_from(keywords.transmit_buffers).unwrap_or(usize::MAX),
+            split: terms.backend.features.has(Features::SPLIT_EVENT_CHANNELS),
+            processor: processor_of(0)?,
+        };
+        let places = self.channels.iter_mut().zip(self.keys.iter_mut());
+        let queues = self.adapter.queues().iter().take(self.queues);
+        for (index, (queue, (channels, keys))) in queues.zip(places).enumerate() {
+            let remote = Remote {
+                processor: processor_of(index)?,
+                ..remote
+            };
+            // SAFETY: the queue is the adapter's, which outlives this thread; the thread releases
+            // what it prepared before it ends.
+            *keys = unsafe { queue.connect(self.adapter, &remote, channels, irql) }?;
+        }
+        // With one queue netback does not choose, and labels hashes that are none as such.
+        if self.queues > 1 && terms.backend.features.has(Features::CTRL_RING) {
+            // SAFETY: the adapter outlives this thread, which releases what it prepared.
+            let hashing =
+                unsafe { Hashing::prepare(self.adapter, backend.domain, self.queues, irql) };
+            self.hashing = Some(hashing?);
+        }
+        Ok(())
+    }
+
+    /// Brings queues and backend to what NDIS has set.
+    fn apply_rss(&mut self, irql: &mut Passive<'_>) {
+        let parameters = self.adapter.rss(irql);
+        let placement = parameters
+            .as_ref()
+            .map(|parameters| Placement::new(parameters, self.queues));
+        let mapping = placement.as_ref().map_or(&[][..], Placement::mapping);
+        self.adapter.set_steering(mapping);
+        let queues = self.adapter.queues().iter().take(self.queues);
+        for (index, (queue, channels)) in queues.zip(self.channels.iter()).enumerate() {
+            let named = placement.as_ref().and_then(|p| p.processor(index));
+            let processor = named.map_or_else(|| processor_of(index), Ok);
+            if let (Some(channels), Ok(processor)) = (channels, processor) {
+                queue.place(self.adapter, channels, processor, irql);
+            }
+        }
+        if let Some(hashing) = &mut self.hashing {
+            hashing.want(parameters.as_ref(), mapping);
+        }
+        self.run_hashing(irql);
+    }
+
+    /// Goes on with the control ring.
+    fn run_hashing(&mut self, irql: &mut Passive<'_>) {
+        let Some(hashing) = &mut self.hashing else {
+            return;
+        };
+        if let Some(types) = hashing.run(self.adapter, now(), irql) {
+            self.set_hash_types(types, irql);
+        }
+    }
+
+    fn set_hash_types(&self, types: u32, irql: &mut Passive<'_>) {
+        for queue in self.adapter.queues() {
+            queue.set_hash_types(types, irql);
+        }
+    }
+
+    fn publish(&self, irql: &Passive<'_>) -> Result<(), netfront_core::connect::PublishError> {
+        let publication = Publication {
+            queues: self.keys.get(..self.queues).unwrap_or_default(),
+            ctrl: self.hashing.as_ref().map(Hashing::keys),
+            receive: RECEIVE,
+            multicast_control: false,
+        };
+        store::publish(
+            self.adapter.bus(),
+            self.adapter.frontend(),
+            &publication,
+            irql,
+        )
+    }
+
+    fn enable(&mut self, enabled: bool, irql: &mut Passive<'_>) {
+        self.traffic = enabled;
+        self.adapter.set_active_queues(self.queues);
+        if enabled {
+            self.draining = false;
+            self.watchdog.reconnected(now());
+        }
+        for queue in self.adapter.queues().iter().take(self.queues) {
+            queue.enable(enabled, self.adapter, irql);
+        }
+    }
+
+    fn release(&mut self, irql: &mut Passive<'_>) {
+        self.traffic = false;
+        self.draining = false;
+        self.set_hash_types(0, irql);
+        let mut kept = self
+            .hashing
+            .take()
+            .map_or(0, |hashing| hashing.release(self.adapter, irql));
+        for (queue, channels) in self.adapter.queues().iter().zip(self.channels.iter_mut()) {
+            let left = queue.disconnect(self.adapter, channels.take(), irql);
+            kept = kept.saturating_add(left);
+        }
+        if kept > 0 {
+            nt::log_warn!("the backend keeps {kept} grants; their pages are lost");
+        }
+        self.queues = 0;
+    }
+
+    fn log(&self, notice: Notice) {
+        match notice {
+            Notice::Connected => nt::log_info!("{notice:?}"),
+            Notice::NoBackend | Notice::BackendClosed => nt::log_warn!("{notice:?}"),
+            Notice::Timeout(_) => {
+                nt::log_error!("{notice:?}");
+                self.adapter.log_timeout();
+            }
+            _ => {
+                nt::log_error!("{notice:?}");
+                self.adapter.log_hardware_failure();
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! An adapter's beginning and end.
+#![allow(
+    unsafe_code,
+    reason = "gives NDIS and the bus driver the adapter's address; each block says why it may"
+)]
+
+use alloc::vec::Vec;
+use core::ffi::c_void;
+use core::ptr::NonNull;
+
+use interface::SuspendRegistration;
+use ndis::configuration::Configuration;
+use ndis::{NdisVersion, Status};
+use ndis_sys as sys;
+use ndis_sys::{NDIS_ERROR_CODE, NDIS_HANDLE};
+use nt::dpc::{Dpc, More};
+use nt::irql::{Dispatch, Passive};
+use nt::pool::{OutOfMemory, PoolBox};
+use nt::thread::Thread;
+
+use crate::adapter::{Adapter, AdapterRef, NdisHandle, Parts};
+use crate::attributes::{self, DEFAULT_SPEED, Identity};
+use crate::bus::{Bus, QueryError, StoreError};
+use crate::keywords::{Keywords, MAX_QUEUES};
+use crate::mail::{Mail, Messages};
+use crate::queue::{Queue, QueueSpec, processor_of};
+use crate::{TAG, callbacks, connection, entry, oid};
+
+/// Why an adapter could not be initialised.
+#[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "the log shows the fields")]
+enum InitError {
+    /// NDIS refused something.
+    Ndis(Status),
+    /// There is no bus driver of ours below.
+    Bus(QueryError),
+    /// XenStore cannot be read.
+    Store(StoreError),
+    /// The vif has no usable address.
+    NoAddress,
+    /// No memory or other resource.
+    Resources,
+}
+
+impl InitError {
+    /// What NDIS is told.
+    fn status(self) -> Status {
+        match self {
+            Self::Ndis(status) => status,
+            Self::Bus(_) => Status(sys::NDIS_STATUS_ADAPTER_NOT_FOUND),
+            Self::Store(_) => Status(sys::NDIS_STATUS_DEVICE_FAILED),
+            Self::NoAddress => Status::INVALID_DATA,
+            Self::Resources => Status::RESOURCES,
+        }
+    }
+
+    /// What the event log is told.
+    fn code(self) -> NDIS_ERROR_CODE {
+        match self {
+            Self::Ndis(_) => sys::NDIS_ERROR_CODE_DRIVER_FAILURE,
+            Self::Bus(_) => sys::NDIS_ERROR_CODE_ADAPTER_NOT_FOUND,
+            Self::Store(_) => sys::NDIS_ERROR_CODE_HARDWARE_FAILURE,
+            Self::NoAddress => sys::NDIS_ERROR_CODE_NETWORK_ADDRESS,
+            Self::Resources => sys::NDIS_ERROR_CODE_OUT_OF_RESOURCES,
+        }
+    }
+}
+
+impl From<OutOfMemory> for InitError {
+    fn from(OutOfMemory: OutOfMemory) -> Self {
+        Self::Resources
+    }
+}
+
+impl From<StoreError> for InitError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What NDIS has as the adapter's context.
+#[derive(Default)]
+pub(crate) struct Miniport {
+    adapter: Option<PoolBox<Adapter>>,
+    thread: Option<Thread>,
+    suspend: Option<SuspendRegistration>,
+}
+
+impl Miniport {
+    /// The adapter; there is one from the end of `MiniportInitializeEx` on.
+    pub(crate) fn adapter(&self) -> Option<&Adapter> {
+        self.adapter.as_deref()
+    }
+
+    /// What `MiniportInitializeEx` does. On failure all is undone, and the event log told.
+    ///
+    /// # Safety
+    /// `handle` is the one passed to that handler.
+    pub(crate) unsafe fn initialize(handle: NDIS_HANDLE, irql: &mut Passive<'_>) -> Status {
+        let Ok(mut miniport) = PoolBox::try_new(TAG, Self::default()) else {
+            // SAFETY: the caller's handle.
+            unsafe { fail(handle, InitError::Resources) };
+            return Status::RESOURCES;
+        };
+        let context = PoolBox::as_non_null(&miniport).as_ptr().cast();
+        // SAFETY: the caller's handle; the context lives until the halt if all goes well.
+        let begun = unsafe { miniport.begin(handle, context, irql) };
+        match begun {
+            Ok(()) => {
+                // Given back in `halt`.
+                let _context = PoolBox::into_raw(miniport);
+                Status::SUCCESS
+            }
+            Err(error) => {
+                miniport.end(irql);
+                // SAFETY: the caller's handle.
+                unsafe { fail(handle, error) };
+                error.status()
+            }
+        }
+    }
+
+    /// What `MiniportHaltEx` does.
+    ///
+    /// # Safety
+    /// `context` is what a successful [`Miniport::initialize`] registered, given up here.
+    pub(crate) unsafe fn halt(context: NonNull<Self>, irql: &mut Passive<'_>) {
+        // SAFETY: made with this tag in `initialize`, and taken back once.
+        let mut miniport: PoolBox<Self> = unsafe { PoolBox::from_raw(context, TAG) };
+        miniport.end(irql);
+    }
+
+    /// # Safety
+    /// As for [`Miniport::initialize`]; `context` is this miniport, which stays where it is.
+    unsafe fn begin(
+        &mut self,
+        handle: NDIS_HANDLE,
+        context: *mut c_void,
+        irql: &mut Passive<'_>,
+    ) -> Result<(), InitError> {
+        let version = entry::ndis_version();
+        // SAFETY: the caller's promise.
+        unsafe { attributes::register(handle, version, context) }.map_err(InitError::Ndis)?;
+        // SAFETY: the caller's handle.
+        let parts = unsafe { gather(handle, version, irql) }?;
+        // SAFETY: the caller's handle, registered above.
+        unsafe { attributes::describe(handle, version, &parts.identity, &oid::SUPPORTED) }
+            .map_err(InitError::Ndis)?;
+        let adapter = self
+            .adapter
+            .insert(PoolBox::try_new(TAG, Adapter::new(parts))?);
+        let address = PoolBox::as_non_null(adapter);
+        for (index, queue) in adapter.queues_mut().iter_mut().enumerate() {
+            // SAFETY: the adapter does not move, and `end` closes the DPC before it is dropped.
+            let adapter = unsafe { AdapterRef::new(address) };
+            let attached =
+                processor_of(index).and_then(|processor| queue.attach(adapter, index, processor));
+            attached.map_err(|_| InitError::Resources)?;
+        }
+        // SAFETY: as for the queues.
+        let control = Dpc::try_new(TAG, unsafe { AdapterRef::new(address) }, wake_for_control)?;
+        adapter.set_control_dpc(control);
+        let cookie = address.as_ptr().cast();
+        // SAFETY: the callback expects an adapter; `end` ends the registration before it goes.
+        let suspend = unsafe {
+            adapter
+                .bus()
+                .suspend_register(callbacks::suspend, cookie, irql)
+        };
+        self.suspend = Some(suspend.map_err(|_| InitError::Resources)?);
+        adapter.mail().connect(irql);
+        // SAFETY: `end` waits for the thread before the adapter is dropped.
+        let adapter = unsafe { AdapterRef::new(address) };
+        let thread = Thread::spawn(TAG, adapter, connection::run, irql);
+        self.thread = Some(thread.map_err(|_| InitError::Resources)?);
+        Ok(())
+    }
+
+    /// Undoes [`Miniport::begin`], however far it got.
+    fn end(&mut self, irql: &mut Passive<'_>) {
+        let Some(mut adapter) = self.adapter.take() else {
+            return;
+        };
+        if let Some(thread) = self.thread.take() {
+            adapter.mail().send(Messages::EXIT, irql);
+            thread.join(irql);
+        }
+        if let Some(registration) = self.suspend.take() {
+            // SAFETY: from `suspend_register`, given up here.
+            unsafe { adapter.bus().suspend_unregister(registration, irql) };
+        }
+        for queue in adapter.queues_mut() {
+            queue.detach(irql);
+        }
+        if let Some(dpc) = adapter.take_control_dpc() {
+            dpc.close(irql);
+        }
+    }
+}
+
+/// The DPC of the control ring's channel: the thread does the work.
+fn wake_for_control(adapter: &AdapterRef, irql: &Dispatch<'_>) -> More {
+    adapter.get().mail().send(Messages::CONTROL, irql);
+    More::No
+}
+
+/// Finds out all about the adapter.
+///
+/// # Safety
+/// As for [`Miniport::initialize`].
+unsafe fn gather(
+    handle: NDIS_HANDLE,
+    version: NdisVersion,
+    irql: &mut Passive<'_>,
+) -> Result<Parts, InitError> {
+    // SAFETY: the caller's handle.
+    let bus = unsafe { Bus::query(handle, irql) }.map_err(InitError::Bus)?;
+    let keywords = {
+        // SAFETY: the caller's handle, at PASSIVE_LEVEL as the token proves.
+        let configuration = unsafe { Configuration::open(handle, version) };
+        Keywords::read(&configuration.map_err(InitError::Ndis)?)
+    };
+    let frontend = bus.frontend_path()?;
+    let settings = connection::settings(&bus, &frontend, irql)?;
+    let permanent = settings.mac.ok_or(InitError::NoAddress)?.bytes();
+    let mut identity = Identity {
+        permanent,
+        current: keywords.network_address.unwrap_or(permanent),
+        mtu: keywords.mtu(settings.mtu),
+        speed: settings.speed.unwrap_or(DEFAULT_SPEED),
+        vlan: keywords.vlan,
+        rss_queues: 0,
+    };
+    // SAFETY: the caller's handle; the adapter, and with it this, ends before the halt returns.
+    let handle = unsafe { NdisHandle::new(handle) };
+    let queues = queues(handle, version, &keywords, &identity, irql)?;
+    if keywords.rss && queues.len() > 1 {
+        identity.rss_queues = u32::try_from(queues.len()).unwrap_or(0);
+    }
+    Ok(Parts {
+        handle,
+        version,
+        bus,
+        frontend,
+        identity,
+        keywords,
+        queues,
+        mail: Mail::try_new()?,
+    })
+}
+
+/// Makes the queues, all or none.
+fn queues(
+    adapter: NdisHandle,
+    version: NdisVersion,
+    keywords: &Keywords,
+    identity: &Identity,
+    irql: &Passive<'_>,
+) -> Result<Vec<Queue>, InitError> {
+    let wanted = keywords.queues.min(nt::processor::active_count()).max(1);
+    let count = u16::try_from(wanted).map_or(MAX_QUEUES, |wanted| wanted.min(MAX_QUEUES));
+    let mut queues = Vec::new();
+    queues
+        .try_reserve_exact(count.into())
+        .map_err(|_| InitError::Resources)?;
+    for index in 0..count {
+        let spec = QueueSpec {
+            adapter,
+            version,
+            index,
+            pages: keywords.receive_buffers,
+            max_frame: identity.max_frame(),
+            address: identity.current,
+            vlan: identity.vlan,
+        };
+        queues.push(Queue::try_new(&spec, irql).map_err(InitError::Ndis)?);
+    }
+    Ok(queues)
+}
+
+/// Tells the event log of a failed initialisation.
+///
+/// # Safety
+/// As for [`Miniport::initialize`].
+unsafe fn fail(handle: NDIS_HANDLE, error: InitError) {
+    nt::log_error!("the adapter cannot be initialised: {error:?}");
+    // SAFETY: the caller's handle.
+    unsafe { crate::error_log::write(handle, error.code()) };
+}

@@ -1,0 +1,430 @@
+//! A queue: both directions, with rings, grants, pages, statistics and a DPC of its own. Queues
+//! share nothing on the data path.
+//!
+//! | | lock | taken by |
+//! |---|---|---|
+//! | transmit side | `tx` | senders, the DPC, the connection thread |
+//! | receive side and pages | `rx` | the DPC, returns of lists, the connection thread |
+//!
+//! The two are never held together, and nothing is completed or indicated under either.
+
+mod bell;
+mod flights;
+mod frame;
+mod list_pool;
+mod rx;
+mod rx_link;
+mod stack;
+mod stock;
+mod tx;
+mod tx_link;
+
+use ndis::Status;
+use ndis::chain::RxChain;
+use netfront_core::tx::TxPolicy;
+use netif::publication::{Ports, QueueKeys};
+use nt::dpc::{Dpc, More};
+use nt::irql::{AtMostDispatch, Dispatch, Passive};
+use nt::processor::ProcessorNumber;
+use nt::spinlock::SpinLock;
+use nt::status::Status as NtStatus;
+use xen_abi::domid::DomId;
+
+pub(crate) use bell::Bell;
+pub(crate) use stock::queue_of;
+pub(crate) use tx::Reaped;
+
+use crate::adapter::{Adapter, AdapterRef, NdisHandle};
+use crate::frame_kind::Filter;
+use crate::statistics::Statistics;
+use crate::vlan::VlanSettings;
+use crate::{TAG, callbacks};
+use rx::{Received, Returned, RxSide};
+use rx_link::RxLink;
+use stock::Stock;
+use tx::TxSide;
+use tx_link::TxLink;
+
+/// Which queue a DPC serves.
+#[derive(Debug)]
+pub(crate) struct DpcContext {
+    adapter: AdapterRef,
+    index: usize,
+}
+
+/// The processor of queue number `index`: events, DPC and indications are there.
+pub(crate) fn processor_of(index: usize) -> Result<ProcessorNumber, NtStatus> {
+    let index = u32::try_from(index).unwrap_or(0);
+    let nth = index
+        .checked_rem(nt::processor::active_count())
+        .unwrap_or(0);
+    ProcessorNumber::from_index(nth)
+}
+
+/// One queue.
+pub(crate) struct Queue {
+    pub(crate) tx: SpinLock<TxSide>,
+    pub(crate) rx: SpinLock<RxSide>,
+    /// Set from [`Queue::attach`] to [`Queue::detach`], while the adapter is in use.
+    dpc: Option<Dpc<DpcContext>>,
+}
+
+/// What a queue is made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueSpec {
+    /// The adapter.
+    pub(crate) adapter: NdisHandle,
+    /// Version registered.
+    pub(crate) version: ndis::NdisVersion,
+    /// Number of the queue.
+    pub(crate) index: u16,
+    /// Receive pages.
+    pub(crate) pages: u32,
+    /// Longest frame, without tag.
+    pub(crate) max_frame: u32,
+    /// The adapter's address.
+    pub(crate) address: [u8; 6],
+    /// Tags.
+    pub(crate) vlan: VlanSettings,
+}
+
+impl Queue {
+    /// A queue without connection, closed.
+    pub(crate) fn try_new(spec: &QueueSpec, irql: &AtMostDispatch<'_>) -> Result<Self, Status> {
+        let stock = Stock::try_new(spec.adapter, spec.version, spec.index, spec.pages, irql)?;
+        let filter = Filter::closed(spec.address);
+        let tx = TxSide::try_new(spec.max_frame, spec.vlan).map_err(|_| Status::RESOURCES)?;
+        Ok(Self {
+            tx: SpinLock::new(tx),
+            rx: SpinLock::new(RxSide::new(spec, stock, &filter)),
+            dpc: None,
+        })
+    }
+
+    /// Makes the DPC, on one processor: two of them would indicate frames out of order. Undone by
+    /// [`Queue::detach`].
+    pub(crate) fn attach(
+        &mut self,
+        adapter: AdapterRef,
+        index: usize,
+        processor: ProcessorNumber,
+    ) -> Result<(), NtStatus> {
+        let dpc = Dpc::try_new(TAG, DpcContext { adapter, index }, run)?;
+        self.dpc.insert(dpc).set_target(processor)
+    }
+
+    /// Ends the DPC. No event channel is open any more.
+    pub(crate) fn detach(&mut self, irql: &Passive<'_>) {
+        if let Some(dpc) = self.dpc.take() {
+            dpc.close(irql);
+        }
+    }
+
+    /// Has the DPC run. Any IRQL.
+    pub(crate) fn wake(&self) {
+        if let Some(dpc) = &self.dpc {
+            dpc.queue();
+        }
+    }
+
+    /// Counters since the queue was made.
+    pub(crate) fn statistics(&self, irql: &mut AtMostDispatch<'_>) -> Statistics {
+        Statistics {
+            tx: self.tx.with(irql, |tx, _| tx.statistics),
+            rx: self.rx.with(irql, |rx, _| rx.statistics),
+        }
+    }
+
+    /// Takes lists back that were lent to the system. True when it was the last that a pause
+    /// waits for.
+    #[must_use]
+    pub(crate) fn take_back(&self, lists: RxChain, irql: &mut AtMostDispatch<'_>) -> bool {
+        let back = self.rx.with(irql, |rx, _| rx.take_back(lists));
+        self.after_return(back)
+    }
+
+    /// As [`Queue::take_back`], at `DISPATCH_LEVEL`.
+    #[must_use]
+    pub(crate) fn take_back_at(&self, lists: RxChain, irql: &Dispatch<'_>) -> bool {
+        let back = self.rx.with_at(irql, |rx| rx.take_back(lists));
+        self.after_return(back)
+    }
+
+    fn after_return(&self, Returned { drained, hungry }: Returned) -> bool {
+        if hungry {
+            self.wake();
+        }
+        drained
+    }
+
+    /// One pass of the DPC.
+    fn pass(&self, adapter: &Adapter, irql: &Dispatch<'_>) -> More {
+        let bus = adapter.bus();
+        let reaped = self.tx.with_at(irql, |tx| {
+            let mut reaped = tx.reap(irql);
+            reaped.done.append(tx.pump(bus, irql));
+            reaped
+        });
+        let broken = adapter.sends_done_at_dispatch(reaped, irql);
+        let polled = self.rx.with_at(irql, |rx| rx.poll(bus, irql));
+        let mut more = false;
+        match polled {
+            Ok(received) => {
+                more = received.more;
+                self.indicate(adapter, received, irql);
+            }
+            Err(broken) => adapter.break_connection(&broken, irql),
+        }
+        if let Some(broken) = &broken {
+            adapter.break_connection(broken, irql);
+        }
+        if more {
+            return More::Yes;
+        }
+        // Once for each direction: asking for the event comes before letting it through.
+        // A broken queue stays masked.
+        let sent = self.tx.with_at(irql, |tx| {
+            tx.arm().is_ok_and(|found| found || tx.unmask(bus, irql))
+        });
+        let filled = self.rx.with_at(irql, |rx| {
+            rx.arm().is_ok_and(|found| found || rx.unmask(bus, irql))
+        });
+        if sent || filled { More::Yes } else { More::No }
+    }
+
+    fn indicate(&self, adapter: &Adapter, received: Received, irql: &Dispatch<'_>) {
+        if received.lists.is_empty() {
+            return;
+        }
+        if !received.low {
+            adapter.indicate(received.lists, irql);
+            return;
+        }
+        let lists = adapter.show(received.lists, irql);
+        adapter.lists_returned_at_dispatch(self, lists, irql);
+    }
+}
+
+/// The DPC.
+fn run(context: &DpcContext, irql: &Dispatch<'_>) -> More {
+    let adapter = context.adapter.get();
+    match adapter.queues().get(context.index) {
+        Some(queue) => queue.pass(adapter, irql),
+        None => More::No,
+    }
+}
+
+/// What a queue is connected to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remote {
+    /// The backend's domain.
+    pub(crate) domain: DomId,
+    /// What was negotiated for sending.
+    pub(crate) policy: TxPolicy,
+    /// Bounce pages.
+    pub(crate) bounce_pages: usize,
+    /// Whether each direction has a channel of its own.
+    pub(crate) split: bool,
+    /// Where events go.
+    pub(crate) processor: ProcessorNumber,
+}
+
+/// The event channels of a connected queue; the connection thread has them.
+#[derive(Debug)]
+pub(crate) struct Channels {
+    tx: Bell,
+    rx: Option<Bell>,
+}
+
+impl Queue {
+    /// Makes rings, grants and channels, and fills the receive ring. Undone by
+    /// [`Queue::disconnect`], also when it fails half-way.
+    ///
+    /// # Safety
+    /// The queue stays where it is, and its DPC is kept, until [`Queue::disconnect`].
+    #[expect(
+        unsafe_code,
+        reason = "passes on the promise that the queue outlives its channels"
+    )]
+    pub(crate) unsafe fn connect(
+        &self,
+        adapter: &Adapter,
+        remote: &Remote,
+        channels: &mut Option<Channels>,
+        irql: &mut Passive<'_>,
+    ) -> Result<QueueKeys, NtStatus> {
+        let bus = adapter.bus();
+        let mut tx = TxLink::prepare(bus, remote.domain, remote.policy, remote.bounce_pages, irql)?;
+        let tx_ring = tx.ring_grant();
+        let rx = RxLink::prepare(bus, remote.domain, irql);
+        let mut rx = match rx {
+            Ok(rx) => rx,
+            Err(status) => {
+                tx.release(bus, irql);
+                return Err(status);
+            }
+        };
+        let rx_ring = rx.ring_grant();
+        // SAFETY: the caller's promise.
+        let opened = unsafe { self.open_channels(adapter, remote, channels, irql) };
+        if let Some(channels) = channels.as_ref() {
+            // SAFETY: `disconnect` takes the links out before it closes the channels.
+            let notifier = unsafe { channels.tx.notifier() };
+            tx.notifier = Some(notifier);
+            let own = channels.rx.as_ref();
+            // SAFETY: as above.
+            let own = own.map(|bell| unsafe { bell.notifier() });
+            rx.split = own.is_some();
+            rx.notifier = Some(own.unwrap_or(notifier));
+        }
+        self.tx.with(irql, |side, _| side.link = Some(tx));
+        self.rx.with(irql, |side, _| {
+            side.link = Some(rx);
+            side.fill();
+        });
+        Ok(QueueKeys {
+            tx_ring,
+            rx_ring,
+            ports: opened?,
+        })
+    }
+
+    /// # Safety
+    /// As for [`Queue::connect`].
+    #[expect(unsafe_code, reason = "as for `connect`")]
+    unsafe fn open_channels(
+        &self,
+        adapter: &Adapter,
+        remote: &Remote,
+        channels: &mut Option<Channels>,
+        irql: &Passive<'_>,
+    ) -> Result<Ports, NtStatus> {
+        let bus = adapter.bus();
+        let Remote {
+            domain, processor, ..
+        } = *remote;
+        let cookie = core::ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: the callback expects a queue, which lives long enough by the caller's promise.
+        let tx = unsafe { Bell::open(bus, domain.0, callbacks::event, cookie, processor, irql) }?;
+        let tx_port = tx.port();
+        let channels = channels.insert(Channels { tx, rx: None });
+        if !remote.split {
+            return Ok(Ports::Shared(tx_port));
+        }
+        // SAFETY: as above.
+        let rx = unsafe { Bell::open(bus, domain.0, callbacks::event, cookie, processor, irql) }?;
+        let rx_port = rx.port();
+        channels.rx = Some(rx);
+        Ok(Ports::Split {
+            tx: tx_port,
+            rx: rx_port,
+        })
+    }
+
+    /// Undoes [`Queue::connect`]; how many grants the backend did not let go.
+    pub(crate) fn disconnect(
+        &self,
+        adapter: &Adapter,
+        channels: Option<Channels>,
+        irql: &mut Passive<'_>,
+    ) -> usize {
+        let bus = adapter.bus();
+        let (tx, left) = self.tx.with(irql, |side, _| {
+            side.frozen = false;
+            (side.link.take(), side.give_up(Status::FAILURE))
+        });
+        adapter.complete(left, irql);
+        let rx = self.rx.with(irql, |side, _| {
+            side.frozen = false;
+            side.link.take()
+        });
+        // Nobody has a notifier now.
+        if let Some(Channels { tx, rx }) = channels {
+            for bell in [Some(tx), rx].into_iter().flatten() {
+                bell.close(bus, irql);
+            }
+        }
+        let mut kept = 0;
+        if let Some(mut link) = tx {
+            let reaped = self
+                .tx
+                .with(irql, |side, irql| side.take_down(&mut link, irql));
+            adapter.sends_done(reaped, irql);
+            kept = link.release(bus, irql);
+        }
+        if let Some(link) = rx {
+            let more = self
+                .rx
+                .with(irql, |side, irql| link.release(&mut side.stock, bus, irql));
+            kept = kept.saturating_add(more);
+        }
+        kept
+    }
+
+    /// Moves events and DPC to a processor.
+    pub(crate) fn place(
+        &self,
+        adapter: &Adapter,
+        channels: &Channels,
+        processor: ProcessorNumber,
+        irql: &Passive<'_>,
+    ) {
+        if let Some(dpc) = &self.dpc
+            && let Err(status) = dpc.set_target(processor)
+        {
+            nt::log_warn!("a DPC stays where it is: {status:?}");
+        }
+        for bell in [Some(&channels.tx), channels.rx.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            bell.place(adapter.bus(), processor, irql);
+        }
+    }
+
+    /// Says with which hash types of NDIS frames are handed up; 0 for no hash.
+    pub(crate) fn set_hash_types(&self, types: u32, irql: &mut AtMostDispatch<'_>) {
+        self.rx.with(irql, |rx, _| rx.hash_types = types);
+    }
+
+    /// Slots that the backend owes an answer for, and answers it gave.
+    pub(crate) fn progress(&self, irql: &mut AtMostDispatch<'_>) -> (u32, u64) {
+        self.tx.with(irql, |side, _| {
+            side.link.as_ref().map_or((0, 0), |link| {
+                (link.engine.in_flight(), link.engine.counters().responses)
+            })
+        })
+    }
+
+    /// Lets frames on the ring, or not any more. Lists that closing leaves behind are to be
+    /// completed.
+    pub(crate) fn enable(&self, enabled: bool, adapter: &Adapter, irql: &mut AtMostDispatch<'_>) {
+        let left = self.tx.with(irql, |side, _| {
+            if let Some(link) = &mut side.link {
+                link.enabled = enabled;
+            }
+            if enabled {
+                ndis::chain::NblChain::new()
+            } else {
+                side.give_up(Status::FAILURE)
+            }
+        });
+        adapter.complete(left, irql);
+        self.wake();
+    }
+
+    /// Leaves the rings alone, or takes them up again.
+    pub(crate) fn freeze(&self, frozen: bool, irql: &mut AtMostDispatch<'_>) {
+        self.tx.with(irql, |side, _| side.frozen = frozen);
+        self.rx.with(irql, |side, _| side.frozen = frozen);
+        if !frozen {
+            self.wake();
+        }
+    }
+}
+
+impl core::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,432 @@
+//! The receive side of a queue: filled pages into lists.
+//!
+//! Small frames are copied to a page of ours and the backend's page is posted again with the grant
+//! it has; of larger ones the pages are taken back before anything looks at them, and lent to the
+//! system as they are.
+
+use ndis::chain::{Nbl, RxChain};
+use ndis_sys as sys;
+use netfront_core::rx::{MAX_FRAGMENTS, REFILL_CHUNK, RxBroken, RxBuffer, RxFragment, RxPacket};
+use nt::irql::AtMostDispatch;
+use nt::pool::Pages;
+use ring::Recheck;
+
+use super::QueueSpec;
+use super::rx_link::{PageGrants, RxLink, Supply};
+use super::stock::{Piece, Stock};
+use crate::adapter::NdisHandle;
+use crate::bus::Bus;
+use crate::frame_kind::{Destination, Filter};
+use crate::rss;
+use crate::shared_page::{PAGE_BYTES, address_at, copy, move_up};
+use crate::statistics::Direction;
+use crate::vlan::{Incoming, TAG_BYTES, TAG_PLACE, TAG_TYPE, VlanSettings};
+
+/// Frames of at most this many bytes are copied.
+const COPY_BREAK: u32 = 256;
+/// Frames handed out in one pass.
+const BUDGET: u32 = 128;
+/// With fewer free pages than this the system is asked to give lists back at once: enough to fill
+/// a chunk of the ring and to copy the frames of a pass.
+const LOW_PAGES: usize = 64;
+/// Bytes that must be in the first page: Ethernet, IP and TCP headers of any length.
+const FIRST_BYTES: u32 = 256;
+
+/// The receive side; under the queue's receive lock.
+pub(crate) struct RxSide {
+    /// Whether frames may be handed up.
+    pub(crate) open: bool,
+    /// The adapter is pausing and waits for lists.
+    pub(crate) draining: bool,
+    pub(crate) filter: Filter,
+    pub(crate) link: Option<RxLink>,
+    pub(crate) stock: Stock,
+    pub(crate) statistics: Direction,
+    /// Hash types of NDIS with which frames are handed up.
+    pub(crate) hash_types: u32,
+    max_frame: u32,
+    vlan: VlanSettings,
+    /// The domain is being suspended: the ring is left alone.
+    pub(crate) frozen: bool,
+    adapter: NdisHandle,
+}
+
+/// What a pass found.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    /// To be indicated.
+    pub(crate) lists: RxChain,
+    /// Pages are low: the lists must come back at once.
+    pub(crate) low: bool,
+    /// There may be more.
+    pub(crate) more: bool,
+}
+
+/// What a return of lists led to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Returned {
+    /// It was the last list that a pause waits for.
+    pub(crate) drained: bool,
+    /// The backend has too few pages, and now there are some.
+    pub(crate) hungry: bool,
+}
+
+impl RxSide {
+    /// Closed, without connection.
+    pub(crate) fn new(spec: &QueueSpec, stock: Stock, filter: &Filter) -> Self {
+        Self {
+            open: false,
+            draining: false,
+            filter: *filter,
+            link: None,
+            stock,
+            statistics: Direction::default(),
+            max_frame: spec.max_frame.saturating_add(TAG_BYTES),
+            hash_types: 0,
+            vlan: spec.vlan,
+            frozen: false,
+            adapter: spec.adapter,
+        }
+    }
+
+    /// Takes what the backend filled, up to a budget, and posts pages anew.
+    pub(crate) fn poll(
+        &mut self,
+        bus: &Bus,
+        irql: &AtMostDispatch<'_>,
+    ) -> Result<Received, RxBroken> {
+        let mut received = Received::default();
+        if self.frozen {
+            return Ok(received);
+        }
+        let Some(mut link) = self.link.take() else {
+            return Ok(received);
+        };
+        let RxLink {
+            engine,
+            grants,
+            stuck,
+            ..
+        } = &mut link;
+        let mut recycled = Recycled::default();
+        // The engine is borrowed while it hands out packets, so pages to post again wait.
+        let mut pass = Ok(());
+        for _ in 0..BUDGET {
+            let polled = engine.poll(1, &mut |packet: RxPacket<'_>| {
+                self.take_packet(&packet, grants, &mut recycled, stuck, &mut received.lists);
+            });
+            recycled.give_back(|buffer| {
+                if let Err(buffer) = engine.recycle(buffer) {
+                    *stuck |= grants.end(&mut self.stock, buffer).is_err();
+                }
+            });
+            match polled {
+                Ok(polled) => {
+                    self.statistics.count_errors(polled.dropped.into());
+                    received.more = polled.more;
+                }
+                Err(broken) => pass = Err(broken),
+            }
+            if !received.more || pass.is_err() {
+                break;
+            }
+        }
+        let refill = engine.refill(&mut Supply {
+            grants,
+            stock: &mut self.stock,
+        });
+        if refill.kick.is_needed()
+            && let Some(notifier) = link.notifier
+        {
+            notifier.ring(bus, irql);
+        }
+        received.low = self.stock.free_pages() < LOW_PAGES;
+        self.link = Some(link);
+        match pass {
+            Err(broken) if received.lists.is_empty() => Err(broken),
+            // What was received before the violation is good; the next pass tells of it.
+            Err(_) => {
+                received.more = true;
+                Ok(received)
+            }
+            Ok(()) => Ok(received),
+        }
+    }
+
+    /// Takes lists back.
+    pub(crate) fn take_back(&mut self, mut lists: RxChain) -> Returned {
+        while let Some(list) = lists.pop() {
+            self.stock.take_back(list);
+        }
+        let drained = self.draining && self.stock.lent() == 0;
+        if drained {
+            self.draining = false;
+        }
+        Returned {
+            drained,
+            hungry: self.is_hungry(),
+        }
+    }
+
+    /// Fills the ring of a backend that does not see it yet.
+    pub(crate) fn fill(&mut self) {
+        if let Some(link) = &mut self.link {
+            let _unseen = link.engine.refill(&mut Supply {
+                grants: &mut link.grants,
+                stock: &mut self.stock,
+            });
+        }
+    }
+
+    /// Makes a list of a packet, or gives its pages back.
+    fn take_packet(
+        &mut self,
+        packet: &RxPacket<'_>,
+        grants: &mut PageGrants,
+        recycled: &mut Recycled,
+        stuck: &mut bool,
+        lists: &mut RxChain,
+    ) {
+        if !self.open || packet.length > self.max_frame {
+            if self.open {
+                self.statistics.count_errors(1);
+            }
+            recycled.extend(packet.fragments);
+            return;
+        }
+        // A list's pages must follow each other without gaps, and no header may be split.
+        let lendable = packet
+            .fragments
+            .iter()
+            .skip(1)
+            .all(|fragment| fragment.offset == 0)
+            && packet
+                .fragments
+                .first()
+                .is_some_and(|first| u32::from(first.len) >= packet.length.min(FIRST_BYTES));
+        let copied = if packet.length <= COPY_BREAK || !lendable {
+            self.copy(packet)
+        } else {
+            None
+        };
+        let mut pieces = [Piece::default(); MAX_FRAGMENTS];
+        let count = match copied {
+            Some(copy) => {
+                recycled.extend(packet.fragments);
+                for (place, piece) in pieces.iter_mut().zip(copy.pieces) {
+                    *place = piece;
+                }
+                copy.count
+            }
+            None if lendable => {
+                let Some(count) = self.take_pages(packet, grants, stuck, &mut pieces) else {
+                    self.statistics.count_errors(1);
+                    return;
+                };
+                count
+            }
+            None => {
+                recycled.extend(packet.fragments);
+                self.statistics.count_discards(1);
+                return;
+            }
+        };
+        let pieces = pieces.get_mut(..count).unwrap_or_default();
+        if let Some(list) = self.finish(packet, pieces) {
+            lists.push(list);
+        } else {
+            for piece in pieces {
+                self.stock.put(piece.page);
+            }
+        }
+    }
+
+    /// Looks at a frame that is ours now: a list of it if it is wanted.
+    fn finish(&mut self, packet: &RxPacket<'_>, pieces: &mut [Piece]) -> Option<Nbl> {
+        let first = pieces.first_mut()?;
+        let page = self.stock.memory(first.page)?;
+        let address = address_at(page, first.offset as usize);
+        if !self.filter.accepts(address) {
+            return None;
+        }
+        let tag = take_tag(page, first);
+        let Incoming::Accept(slot) = self.vlan.incoming(tag, self.filter.is_promiscuous()) else {
+            return None;
+        };
+        let Some(mut list) = self.stock.lend(self.adapter.get(), pieces) else {
+            self.statistics.count_discards(1);
+            return None;
+        };
+        list.set_info(sys::Ieee8021QNetBufferListInfo, slot);
+        if let Some((kind, value)) = packet.hash {
+            let hash_type = rss::ndis_type(kind) & self.hash_types;
+            if hash_type != 0 {
+                list.set_hash(value, hash_type);
+            }
+        }
+        self.statistics
+            .count(Destination::of(address), packet.length);
+        Some(list)
+    }
+
+    /// Takes the pages of a packet from the backend. None when one does not come; the others are
+    /// free then.
+    fn take_pages(
+        &mut self,
+        packet: &RxPacket<'_>,
+        grants: &mut PageGrants,
+        stuck: &mut bool,
+        pieces: &mut [Piece; MAX_FRAGMENTS],
+    ) -> Option<usize> {
+        let mut all = true;
+        for (place, fragment) in pieces.iter_mut().zip(packet.fragments) {
+            all &= grants.revoke(&mut self.stock, fragment.buffer).is_ok();
+            *place = Piece {
+                page: fragment.buffer.page,
+                offset: fragment.offset.into(),
+                length: fragment.len.into(),
+            };
+        }
+        if all {
+            return Some(packet.fragments.len());
+        }
+        *stuck = true;
+        for fragment in packet.fragments {
+            if self.stock.grant_of(fragment.buffer.page).is_none() {
+                self.stock.put(fragment.buffer.page);
+            }
+        }
+        None
+    }
+
+    /// Copies a packet to free pages of ours; none when there are too few.
+    fn copy(&mut self, packet: &RxPacket<'_>) -> Option<Copied> {
+        let needed = usize::try_from(packet.length.div_ceil(PAGE_BYTES)).ok()?;
+        if self.stock.free_pages() < needed {
+            return None;
+        }
+        let mut copied = Copied::default();
+        for fragment in packet.fragments {
+            self.copy_fragment(fragment, &mut copied);
+        }
+        Some(copied)
+    }
+
+    fn copy_fragment(&mut self, fragment: &RxFragment, copied: &mut Copied) {
+        let mut at = usize::from(fragment.offset);
+        let mut left = u32::from(fragment.len);
+        while left > 0 {
+            let Some(piece) = copied.last_with_room(&mut self.stock) else {
+                return;
+            };
+            let part = left.min(PAGE_BYTES.saturating_sub(piece.length));
+            let (target, place) = (piece.page, piece.length as usize);
+            piece.length = piece.length.saturating_add(part);
+            let source = self.stock.memory(fragment.buffer.page);
+            if let (Some(from), Some(to)) = (source, self.stock.memory(target)) {
+                copy(from, at, to, place, part as usize);
+            }
+            at = at.saturating_add(part as usize);
+            left = left.saturating_sub(part);
+        }
+    }
+
+    /// Asks for the next event; whether there are responses already.
+    pub(crate) fn arm(&mut self) -> Result<bool, RxBroken> {
+        let Some(link) = self.link.as_mut().filter(|_| !self.frozen) else {
+            return Ok(false);
+        };
+        Ok(link.engine.arm()? == Recheck::Poll)
+    }
+
+    /// Lets the next event through; whether there is one already.
+    pub(crate) fn unmask(&self, bus: &Bus, irql: &AtMostDispatch<'_>) -> bool {
+        let link = self.link.as_ref();
+        link.filter(|link| link.split && !self.frozen)
+            .and_then(|link| link.notifier)
+            .is_some_and(|notifier| notifier.unmask(bus, irql))
+    }
+
+    /// Whether the backend has too few pages.
+    pub(crate) fn is_hungry(&self) -> bool {
+        let link = self.link.as_ref().filter(|_| !self.frozen);
+        link.is_some_and(|link| link.engine.posted() < REFILL_CHUNK)
+    }
+
+    /// Whether the backend kept a page that it said it had filled.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.stuck)
+    }
+}
+
+/// Takes the tag out of a frame whose first bytes are in `first`, by moving the addresses over it.
+fn take_tag(page: &Pages, first: &mut Piece) -> Option<u16> {
+    let start = first.offset as usize;
+    let at = start.saturating_add(TAG_PLACE as usize);
+    let [kind_high, kind_low, high, low, ..] = address_at(page, at);
+    let whole = TAG_PLACE.saturating_add(TAG_BYTES);
+    if [kind_high, kind_low] != TAG_TYPE || first.length < whole.saturating_add(2) {
+        return None;
+    }
+    move_up(page, start, TAG_PLACE as usize, TAG_BYTES as usize);
+    first.offset = first.offset.saturating_add(TAG_BYTES);
+    first.length = first.length.saturating_sub(TAG_BYTES);
+    Some(u16::from_be_bytes([high, low]))
+}
+
+/// A copy of a packet.
+#[derive(Debug, Default)]
+struct Copied {
+    pieces: [Piece; MAX_FRAGMENTS],
+    count: usize,
+}
+
+impl Copied {
+    /// The last piece if there is room in its page, else one of a new page.
+    fn last_with_room(&mut self, stock: &mut Stock) -> Option<&mut Piece> {
+        let last = self.count.checked_sub(1);
+        let full = last
+            .and_then(|last| self.pieces.get(last))
+            .is_none_or(|piece| piece.length >= PAGE_BYTES);
+        if full {
+            let place = self.pieces.get_mut(self.count)?;
+            place.page = stock.take()?;
+            self.count = self.count.saturating_add(1);
+        }
+        self.pieces.get_mut(self.count.checked_sub(1)?)
+    }
+}
+
+/// Pages to post again, of one packet.
+#[derive(Debug, Default)]
+struct Recycled {
+    fragments: [RxFragment; MAX_FRAGMENTS],
+    count: usize,
+}
+
+impl Recycled {
+    fn extend(&mut self, fragments: &[RxFragment]) {
+        for fragment in fragments {
+            if let Some(place) = self.fragments.get_mut(self.count) {
+                *place = *fragment;
+                self.count = self.count.saturating_add(1);
+            }
+        }
+    }
+
+    fn give_back(&mut self, mut to: impl FnMut(RxBuffer)) {
+        for fragment in self.fragments.iter().take(self.count) {
+            to(fragment.buffer);
+        }
+        self.count = 0;
+    }
+}
+
+impl core::fmt::Debug for RxSide {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RxSide")
+            .field("open", &self.open)
+            .field("connected", &self.link.is_some())
+            .finish_non_exhaustive()
+    }
+}

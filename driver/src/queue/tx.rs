@@ -1,0 +1,367 @@
+//! The transmit side of a queue: lists in order onto the ring.
+//!
+//! Short frames are copied to pages that the backend may read for the whole connection, and are
+//! complete as soon as they are on the ring. Of longer ones the pages are granted in place, if the
+//! backend is trusted; their list is complete when the backend has let go of the last.
+
+use ndis::Status;
+use ndis::chain::{Nbl, NblChain};
+use ndis_sys as sys;
+use netfront_core::tx::{
+    Fragment, Frame, Leak, MIN_FRAME, Submission, SubmitError, TxBroken, TxChecksum,
+};
+use netif::extra::HashInfo;
+use nt::irql::AtMostDispatch;
+use nt::pool::OutOfMemory;
+use ring::Recheck;
+
+use super::flights::{FlightId, Flights};
+use super::frame::FrameCursor;
+use super::tx_link::{Lent, TxLink};
+use crate::bus::Bus;
+use crate::frame_kind::Destination;
+use crate::rss;
+use crate::statistics::Direction;
+use crate::vlan::VlanSettings;
+
+/// Parts of a frame that are looked at; a frame in more parts is copied.
+const MAX_FRAGMENTS: usize = 24;
+
+const NO_FRAGMENT: Fragment = Fragment {
+    pfn: 0,
+    offset: 0,
+    len: 0,
+};
+
+/// A list of which some frames may be on the ring.
+#[derive(Debug)]
+struct Sending {
+    list: Nbl,
+    flight: FlightId,
+    cursor: FrameCursor,
+    status: Status,
+}
+
+/// What became of a frame.
+enum Sent {
+    Done,
+    Failed(Status),
+    /// No room: later.
+    Busy,
+}
+
+/// What came back.
+#[derive(Debug, Default)]
+pub(crate) struct Reaped {
+    /// Lists that are complete.
+    pub(crate) done: NblChain,
+    /// The last list that a pause waits for is among them.
+    pub(crate) drained: bool,
+    /// The backend broke the protocol.
+    pub(crate) broken: Option<TxBroken>,
+}
+
+/// The transmit side; under the queue's transmit lock.
+pub(crate) struct TxSide {
+    /// Why no list is taken, if so.
+    gate: Option<Status>,
+    waiting: NblChain,
+    sending: Option<Sending>,
+    flights: Flights,
+    /// The adapter is pausing and waits for lists under way.
+    draining: bool,
+    pub(crate) link: Option<TxLink>,
+    pub(crate) statistics: Direction,
+    /// Longest frame, with header.
+    max_frame: u32,
+    vlan: VlanSettings,
+    /// The domain is being suspended: the ring is left alone.
+    pub(crate) frozen: bool,
+}
+
+impl TxSide {
+    /// Closed, without connection.
+    pub(crate) fn try_new(max_frame: u32, vlan: VlanSettings) -> Result<Self, OutOfMemory> {
+        Ok(Self {
+            gate: Some(Status::PAUSED),
+            waiting: NblChain::new(),
+            sending: None,
+            flights: Flights::try_new()?,
+            draining: false,
+            link: None,
+            statistics: Direction::default(),
+            max_frame,
+            vlan,
+            frozen: false,
+        })
+    }
+
+    /// Opens or closes for lists. The lists that closing leaves behind are to be completed.
+    #[must_use]
+    pub(crate) fn set_gate(&mut self, gate: Option<Status>) -> NblChain {
+        self.gate = gate;
+        gate.map_or_else(NblChain::new, |status| self.give_up(status))
+    }
+
+    /// Takes everything not yet on the ring, with this status. A list of which frames are there
+    /// stays until they come back.
+    #[must_use]
+    pub(crate) fn give_up(&mut self, status: Status) -> NblChain {
+        let mut left = core::mem::take(&mut self.waiting);
+        left.set_status(status);
+        self.statistics.count_discards(left.len().into());
+        if let Some(Sending { list, flight, .. }) = self.sending.take() {
+            self.statistics.count_discards(1);
+            self.flights.end(flight, list, status, &mut left);
+        }
+        left
+    }
+
+    /// A pause begins: whether it waits for lists under way.
+    pub(crate) fn begin_drain(&mut self) -> bool {
+        self.draining = self.flights.parked() > 0;
+        self.draining
+    }
+
+    /// Whether the last list that a pause waits for has just come back; told once.
+    fn end_drain(&mut self) -> bool {
+        let drained = self.draining && self.flights.parked() == 0;
+        if drained {
+            self.draining = false;
+        }
+        drained
+    }
+
+    /// Lists that wait for room.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting
+            .len()
+            .saturating_add(u32::from(self.sending.is_some()))
+    }
+
+    /// Takes lists to send, and returns those that are complete.
+    #[must_use]
+    pub(crate) fn send(
+        &mut self,
+        mut lists: NblChain,
+        bus: &Bus,
+        irql: &AtMostDispatch<'_>,
+    ) -> NblChain {
+        let refusal = self.gate.or_else(|| {
+            let up = self.link.as_ref().is_some_and(|link| link.enabled);
+            (!up).then_some(Status::FAILURE)
+        });
+        if let Some(status) = refusal {
+            lists.set_status(status);
+            self.statistics.count_discards(lists.len().into());
+            return lists;
+        }
+        self.waiting.append(lists);
+        self.pump(bus, irql)
+    }
+
+    /// Takes the lists that `MiniportCancelSend` names.
+    #[must_use]
+    pub(crate) fn cancel(&mut self, id: u64) -> NblChain {
+        let mut cancelled = self.waiting.extract_if(|list| list.cancel_id() == id);
+        cancelled.set_status(Status::SEND_ABORTED);
+        cancelled
+    }
+
+    /// Puts what waits on the ring as far as there is room, and returns the lists that are
+    /// complete.
+    #[must_use]
+    pub(crate) fn pump(&mut self, bus: &Bus, irql: &AtMostDispatch<'_>) -> NblChain {
+        let mut done = NblChain::new();
+        let frozen = self.frozen;
+        let Some(mut link) = self.link.take_if(|link| link.enabled && !frozen) else {
+            return done;
+        };
+        while let Some(mut sending) = self.sending.take().or_else(|| self.next_list()) {
+            if !self.put(&mut link, &mut sending, irql) {
+                self.sending = Some(sending);
+                break;
+            }
+            let Sending {
+                list,
+                flight,
+                status,
+                ..
+            } = sending;
+            self.flights.end(flight, list, status, &mut done);
+        }
+        if link.engine.push().is_needed()
+            && let Some(notifier) = link.notifier
+        {
+            notifier.ring(bus, irql);
+        }
+        self.link = Some(link);
+        done
+    }
+
+    /// Takes the next list that waits.
+    fn next_list(&mut self) -> Option<Sending> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        // There always is one: one more than frames can be on the ring.
+        let flight = self.flights.begin()?;
+        let list = self.waiting.pop_front()?;
+        Some(Sending {
+            cursor: FrameCursor::first(&list),
+            list,
+            flight,
+            status: Status::SUCCESS,
+        })
+    }
+
+    /// Puts frames of a list on the ring; false when there was no room for all.
+    fn put(&mut self, link: &mut TxLink, sending: &mut Sending, irql: &AtMostDispatch<'_>) -> bool {
+        loop {
+            match self.put_frame(link, sending, irql) {
+                Some(Sent::Done) => {}
+                Some(Sent::Failed(status)) => {
+                    self.statistics.count_errors(1);
+                    sending.status = status;
+                }
+                Some(Sent::Busy) => return false,
+                None => return true,
+            }
+            sending.cursor.advance(&sending.list);
+        }
+    }
+
+    /// Puts the next frame on the ring; none when there is no next.
+    ///
+    /// Not inlined: its slots take much of a page of stack, which no other call shall carry.
+    #[inline(never)]
+    fn put_frame(
+        &mut self,
+        link: &mut TxLink,
+        sending: &Sending,
+        irql: &AtMostDispatch<'_>,
+    ) -> Option<Sent> {
+        let mut bytes = sending.cursor.frame(&sending.list)?;
+        if !(MIN_FRAME..=self.max_frame).contains(&bytes.length) {
+            return Some(Sent::Failed(Status::INVALID_LENGTH));
+        }
+        let Ok(address) = bytes.destination(irql) else {
+            return Some(Sent::Failed(Status::RESOURCES));
+        };
+        let slot = sending.list.info(sys::Ieee8021QNetBufferListInfo);
+        bytes.tag = self.vlan.outgoing(slot);
+        let length = bytes.wire_length();
+        let mut fragments = [NO_FRAGMENT; MAX_FRAGMENTS];
+        let fragments = bytes.fragments(&mut fragments);
+        let frame = Frame {
+            length,
+            fragments,
+            checksum: TxChecksum::Complete,
+            gso: None,
+            hash: sending.list.hash().and_then(|(value, info)| {
+                let hash_type = info & sys::NDIS_HASH_TYPE_MASK;
+                Some(HashInfo::toeplitz(rss::kind(hash_type)?, value))
+            }),
+        };
+        let mut memory = Lent {
+            pool: &link.memory,
+            frame: Some(&mut bytes),
+            irql,
+        };
+        let cookie = sending.flight.cookie();
+        let submitted = link.engine.submit(&frame, cookie, &mut memory);
+        if submitted == Ok(Submission::InFlight) {
+            self.flights.add_frame(sending.flight);
+        }
+        Some(match submitted {
+            Ok(Submission::Busy) => Sent::Busy,
+            Ok(Submission::Copied | Submission::InFlight) => {
+                self.statistics.count(Destination::of(address), length);
+                Sent::Done
+            }
+            Err(SubmitError::CopyFailed) => Sent::Failed(Status::RESOURCES),
+            Err(SubmitError::Rejected(_) | SubmitError::Invalid(_) | SubmitError::Broken) => {
+                Sent::Failed(Status::FAILURE)
+            }
+        })
+    }
+
+    /// Takes the backend's answers.
+    pub(crate) fn reap(&mut self, irql: &AtMostDispatch<'_>) -> Reaped {
+        let mut reaped = Reaped::default();
+        if self.frozen {
+            return reaped;
+        }
+        let Some(link) = &mut self.link else {
+            return reaped;
+        };
+        let mut memory = Lent {
+            pool: &link.memory,
+            frame: None,
+            irql,
+        };
+        let failed = link.engine.counters().failed_slots;
+        let flights = &mut self.flights;
+        let done = &mut reaped.done;
+        let result = link
+            .engine
+            .reap(&mut memory, &mut |frame| flights.frame_done(frame, done));
+        reaped.broken = result.err();
+        let failed = link.engine.counters().failed_slots.wrapping_sub(failed);
+        self.statistics.count_errors(failed);
+        reaped.drained = self.end_drain();
+        reaped
+    }
+
+    /// Takes back all that a connection has, which has ended.
+    pub(crate) fn take_down(&mut self, link: &mut TxLink, irql: &AtMostDispatch<'_>) -> Reaped {
+        let mut reaped = Reaped::default();
+        let mut memory = Lent {
+            pool: &link.memory,
+            frame: None,
+            irql,
+        };
+        let flights = &mut self.flights;
+        let done = &mut reaped.done;
+        let left = link
+            .engine
+            .teardown(&mut memory, &mut |frame| flights.frame_done(frame, done));
+        if left > 0 {
+            // The backend can only read those pages, and is trusted with others of the guest; a
+            // list that is never complete would stop every pause.
+            nt::log_warn!("the backend keeps pages of {left} frames");
+            link.engine.abandon(&mut |_: Leak| {}, &mut |frame| {
+                flights.frame_done(frame, done);
+            });
+        }
+        reaped.drained = self.end_drain();
+        reaped
+    }
+
+    /// Asks for the next event; whether there are answers already.
+    pub(crate) fn arm(&mut self) -> Result<bool, TxBroken> {
+        let Some(link) = self.link.as_mut().filter(|_| !self.frozen) else {
+            return Ok(false);
+        };
+        // Half of what is out is soon enough, unless lists wait for room.
+        let coalesce = self.sending.is_none();
+        Ok(link.engine.arm(coalesce)? == Recheck::Poll)
+    }
+
+    /// Lets the next event through; whether there is one already.
+    pub(crate) fn unmask(&self, bus: &Bus, irql: &AtMostDispatch<'_>) -> bool {
+        let link = self.link.as_ref().filter(|_| !self.frozen);
+        link.and_then(|link| link.notifier)
+            .is_some_and(|notifier| notifier.unmask(bus, irql))
+    }
+}
+
+impl core::fmt::Debug for TxSide {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TxSide")
+            .field("gate", &self.gate)
+            .field("waiting", &self.waiting())
+            .field("connected", &self.link.is_some())
+            .finish_non_exhaustive()
+    }
+}
