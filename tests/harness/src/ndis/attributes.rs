@@ -24,6 +24,8 @@ exports! { Module::Ndis;
     NdisMGetDeviceProperty = device_property, 0..=0;
     NdisMRegisterScatterGatherDma = register_dma, 0..=0, fallible;
     NdisMDeregisterScatterGatherDma = deregister_dma, 0..=0;
+    NdisMAllocateNetBufferSGList = allocate_list, 2..=2, fallible;
+    NdisMFreeNetBufferSGList = free_list, 2..=2;
 }
 
 /// What an adapter has told of itself.
@@ -336,4 +338,14 @@ extern "win64" fn deregister_dma(handle: usize) {
         &super::contract::HANDLE,
         format!("{handle:#x} is no DMA handle: none was given out"),
     );
+}
+
+extern "win64" fn allocate_list(handle: usize) -> NDIS_STATUS {
+    let _ = told_to_fail();
+    deregister_dma(handle);
+    sys::NDIS_STATUS_RESOURCES
+}
+
+extern "win64" fn free_list(handle: usize) {
+    deregister_dma(handle);
 }

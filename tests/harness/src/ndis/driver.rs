@@ -285,6 +285,15 @@ extern "win64" fn deregister(driver: usize) {
         );
         kernel.ndis.objects.forget(driver);
     }
+    if kernel.ndis.drivers.lock().is_empty() {
+        // Pools may be made without a handle: with the last driver gone they are nobody's.
+        let left = kernel.ndis.objects.owned_by(0);
+        if !left.is_empty() {
+            let what = format!("the last driver deregisters and leaves {}", left.join(", "));
+            rules::violate(&HALT_LEAK, what);
+            kernel.ndis.objects.forget(0);
+        }
+    }
 }
 
 /// `DriverUnload` of every registered miniport.

@@ -56,6 +56,11 @@ impl Completion {
         signal
     }
 
+    /// Whether the driver has completed it and NDIS has not taken note yet.
+    pub(crate) fn is_completed(&self) -> bool {
+        matches!(*self.0.lock(), Phase::Completed(_))
+    }
+
     /// The driver's `...Complete` call.
     fn complete(&self, status: NDIS_STATUS, what: &str) {
         let phase = *self.0.lock();
@@ -234,6 +239,9 @@ pub(crate) fn pause(adapter: &Arc<Adapter>, reason: u32) {
     let status = adapter
         .driver
         .call_status(Handler::Pause, &[adapter.context(), at]);
+    if status != sys::NDIS_STATUS_PENDING {
+        expect_idle(adapter, "MiniportPause returned");
+    }
     let status = adapter.pausing.finish(signal, status, "MiniportPause");
     kernel.pool.free(at, None);
     if status != sys::NDIS_STATUS_SUCCESS {
@@ -242,7 +250,6 @@ pub(crate) fn pause(adapter: &Arc<Adapter>, reason: u32) {
             format!("MiniportPause ended with {status:#x}: it cannot fail"),
         );
     }
-    expect_idle(adapter, "the pause is complete");
     adapter.advance(Event::Paused);
 }
 
@@ -334,6 +341,8 @@ pub(crate) fn stop(adapter: &Arc<Adapter>, reason: u32, action: i32) {
 extern "win64" fn pause_complete(handle: usize) {
     let adapter = adapter::of(handle, "NdisMPauseComplete");
     adapter::expect_no_lock("NdisMPauseComplete", false);
+    // From here on no send reaches the driver: what is outstanding now was outstanding when it said so.
+    expect_idle(&adapter, "NdisMPauseComplete");
     adapter
         .pausing
         .complete(sys::NDIS_STATUS_SUCCESS, "NdisMPauseComplete");

@@ -347,6 +347,18 @@ impl Protocol<'_> {
         self.harness.on_thread(move || body(&adapter))
     }
 
+    /// Runs `body` on a system thread, and does not wait for it.
+    fn start(
+        &self,
+        name: &'static str,
+        body: impl FnOnce(&Arc<Adapter>) + Send + 'static,
+    ) -> Result<(), Stop> {
+        self.on_thread(move |adapter| {
+            let adapter = Arc::clone(adapter);
+            kernel().sched.spawn(name, Box::new(move || body(&adapter)));
+        })
+    }
+
     /// The adapter.
     #[must_use]
     pub fn id(&self) -> AdapterId {
@@ -368,6 +380,14 @@ impl Protocol<'_> {
     /// Sends lists as one chain. Returns an identifier for each; [`Protocol::take_sent`] tells how they ended.
     pub fn send(&self, lists: Vec<SendList>, options: SendOptions) -> Result<Vec<u64>, Stop> {
         self.on_thread(move |adapter| send::submit(adapter, &lists, options))
+    }
+
+    /// As [`Protocol::send`], on a thread of its own: returns before the driver has seen the lists, so that sends
+    /// overlap with each other and with whatever the test does next.
+    pub fn start_send(&self, lists: Vec<SendList>, options: SendOptions) -> Result<(), Stop> {
+        self.start("protocol sends", move |adapter| {
+            send::submit(adapter, &lists, options);
+        })
     }
 
     /// Asks the driver to give up queued sends that carry `cancel_id` in slot `NetBufferListCancelId`.
@@ -453,6 +473,13 @@ impl Protocol<'_> {
     /// Pauses the running adapter, as a protocol that binds does.
     pub fn pause(&self) -> Result<(), Stop> {
         self.on_thread(|adapter| lifecycle::pause(adapter, sys::NDIS_PAUSE_BIND_PROTOCOL))
+    }
+
+    /// Begins to pause the running adapter on a thread of its own; [`Protocol::state`] tells when it is done.
+    pub fn start_pause(&self) -> Result<(), Stop> {
+        self.start("protocol binds", |adapter| {
+            lifecycle::pause(adapter, sys::NDIS_PAUSE_BIND_PROTOCOL);
+        })
     }
 
     /// Restarts the paused adapter. True if it runs.

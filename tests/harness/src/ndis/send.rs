@@ -129,7 +129,9 @@ fn check(adapter: &Arc<Adapter>) {
 pub(crate) fn submit(adapter: &Arc<Adapter>, lists: &[SendList], options: SendOptions) -> Vec<u64> {
     let kernel = kernel();
     let ids: Vec<u64> = lists.iter().map(|_| kernel.ndis.next_serial()).collect();
-    let passes = adapter.state().may_send() && (options.stray || !adapter.in_low_power());
+    let passes = adapter.state().may_send()
+        && !adapter.pausing.is_completed()
+        && (options.stray || !adapter.in_low_power());
     if !passes {
         let status = if adapter.in_low_power() {
             sys::NDIS_STATUS_LOW_POWER_STATE

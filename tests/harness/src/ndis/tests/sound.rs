@@ -219,3 +219,94 @@ fn frames_to_others_are_delivered_as_the_driver_says() {
     );
     let _ = Frame::new(vec![0; 60]).whole();
 }
+
+#[test]
+fn every_function_that_the_binding_declares_is_exported_with_the_irql_it_names() {
+    let binding = include_str!("../../../../../crates/ndis-sys/src/functions.rs");
+    let mut text = String::new();
+    let mut found = 0;
+    for line in binding.lines().map(str::trim) {
+        if let Some(comment) = line.strip_prefix("///") {
+            text.push_str(comment);
+            continue;
+        }
+        let name = line
+            .strip_prefix("pub fn ")
+            .and_then(|rest| rest.split('(').next());
+        if let Some(name) = name {
+            let all = crate::export::all();
+            let export = all.iter().find(|export| export.name == name);
+            let export = export.unwrap_or_else(|| panic!("{name} is not exported"));
+            assert_eq!(export.module, crate::Module::Ndis, "{name}");
+            let passive = text.contains("IRQL: `PASSIVE_LEVEL`");
+            let below = text.contains("below `DISPATCH_LEVEL`");
+            let highest = if passive { 0 } else { 2 - u8::from(below) };
+            assert_eq!(export.irql.1, highest, "{name}: {text}");
+            found += 1;
+        }
+        text.clear();
+    }
+    assert!(found > 45, "{found} functions found");
+}
+
+#[test]
+fn a_pause_stays_pending_while_the_test_holds_a_list() {
+    let bench = started(12);
+    let protocol = protocol(&bench);
+    protocol.set_receive_policy(ReceivePolicy::Hold);
+    protocol.hold_through_pause(true);
+    while protocol.receives_outstanding() == 0 {
+        protocol
+            .send(vec![SendList::one(frame(64))], SendOptions::default())
+            .expect("sends");
+    }
+    protocol.start_pause().expect("starts");
+    bench.harness.advance_time(5 * SECOND).expect("runs");
+    assert_eq!(protocol.state(), State::Pausing);
+    protocol.return_received(usize::MAX).expect("returns");
+    bench
+        .harness
+        .run_until(SECOND, || protocol.state() == State::Paused)
+        .expect("pauses");
+    bench.harness.assert_clean();
+}
+
+#[test]
+fn sends_requests_and_pauses_overlap_without_a_violation() {
+    for seed in 0..60 {
+        let bench = started(seed);
+        let protocol = protocol(&bench);
+        let mut expected = 0;
+        for _ in 0..4 {
+            for size in [60, 300, 1514] {
+                let list = SendList {
+                    frames: vec![frame(size), frame(99)],
+                    info: Vec::new(),
+                };
+                protocol
+                    .start_send(vec![list], SendOptions::default())
+                    .expect("starts");
+                expected += 1;
+            }
+            protocol.query(sys::OID_GEN_XMIT_OK, 8).expect("asks");
+            protocol.pause().expect("pauses");
+            assert_eq!(protocol.restart(), Ok(true), "seed {seed}");
+        }
+        bench.harness.advance_time(SECOND).expect("runs");
+        assert_eq!(
+            protocol.take_sent().len(),
+            expected,
+            "seed {seed}: every send ends once"
+        );
+        assert_eq!(
+            (
+                protocol.sends_outstanding(),
+                protocol.receives_outstanding()
+            ),
+            (0, 0)
+        );
+        bench.remove().expect("removes");
+        bench.unload().expect("unloads");
+        bench.harness.assert_clean();
+    }
+}
