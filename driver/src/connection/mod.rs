@@ -181,8 +181,10 @@ impl<'a> Worker<'a> {
 
     fn take(&mut self, messages: Messages, irql: &mut Passive<'_>) {
         if messages.has(Messages::GONE) {
-            self.feed(Event::BackendGone, irql);
-            // Nobody is left to say good-bye to.
+            // The system may take the device while its backend lives: that one has to let go of our pages first.
+            if !self.is_backend_there(irql) {
+                self.feed(Event::BackendGone, irql);
+            }
             self.feed(Event::Stop, irql);
         }
         if messages.has(Messages::RESUMED) {
@@ -250,6 +252,13 @@ impl<'a> Worker<'a> {
                 self.feed(Event::Cable(false), irql);
             }
         }
+    }
+
+    /// Whether the backend we know still has a state.
+    fn is_backend_there(&self, irql: &Passive<'_>) -> bool {
+        let state = |backend: &Backend| store::state(self.adapter.bus(), &backend.path, irql);
+        let known = self.backend.as_ref().map(state);
+        matches!(known, Some(Ok(Some(_))))
     }
 
     /// Something watched changed: who serves us, its state, the cable.
