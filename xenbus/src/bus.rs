@@ -113,9 +113,13 @@ impl Bus {
         self.events.resumed(after_sleep, irql)
     }
 
-    /// The end, with all interrupts disconnected and no user left: Xen keeps nothing of ours.
-    pub(crate) fn end(&self, irql: &mut AtMostDispatch<'_>) {
+    /// The end of all channels, with no user left.
+    pub(crate) fn end_events(&self, irql: &mut AtMostDispatch<'_>) {
         self.events.end(irql);
+    }
+
+    /// The end, with all interrupts disconnected: Xen keeps nothing of ours.
+    pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.hole.clear();
         log_info!("stopped");

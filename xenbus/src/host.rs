@@ -160,13 +160,15 @@ impl Running {
         self.bus.store.close(irql);
         let _ = self.bus.users.close_and_wait(None, irql);
         self.bus.disconnect_store(irql);
+        // Before the interrupts: afterwards nothing raises them.
+        self.bus.end_events(irql);
         if let Some(interrupts) = self.interrupts.take() {
             interrupts.disconnect(irql);
         }
         if let Some(dpc) = self.dpc.take() {
             dpc.close(irql);
         }
-        self.bus.end(irql);
+        self.bus.end();
     }
 }
 

@@ -218,11 +218,6 @@ impl Delivery {
     pub(crate) fn restore(&self, events: &Events) -> Result<()> {
         tell_xen(events, self.upcall, &self.sources)
     }
-
-    /// Has Xen stop for a while.
-    pub(crate) fn pause(&self, events: &Events) {
-        quiet(events, self.upcall);
-    }
 }
 
 fn tell_xen(events: &Events, upcall: Upcall, sources: &[u32]) -> Result<()> {
@@ -252,22 +247,21 @@ fn tell_xen(events: &Events, upcall: Upcall, sources: &[u32]) -> Result<()> {
     Ok(())
 }
 
-/// Has Xen interrupt no more. Failures leave interrupts nobody serves, which the system ignores.
+/// Has Xen interrupt no more. A vCPU's vector cannot be taken back (`HVMOP_set_evtchn_upcall_vector`
+/// takes 0x10 and above only), but without an unmasked port nothing raises it: the event channels end
+/// before the interrupts do.
 fn quiet(events: &Events, upcall: Upcall) {
-    let xen = events.platform().xen;
-    for (index, processor) in events.platform().processors().iter().enumerate() {
-        if !events.is_served(index) {
-            continue;
-        }
+    for index in 0..events.platform().processors().len() {
         events.set_served(index, false);
-        let off = match upcall {
-            // SAFETY: turning it off needs no handler.
-            Upcall::VcpuVectors => unsafe { xen.set_upcall_vector(processor.vcpu, 0) },
-            // SAFETY: turning it off needs no handler.
-            Upcall::Line => unsafe { xen.set_hvm_param(HVM_PARAM_CALLBACK_IRQ, 0) },
+    }
+    if upcall == Upcall::Line {
+        // SAFETY: turning it off needs no handler.
+        let off = unsafe {
+            let xen = events.platform().xen;
+            xen.set_hvm_param(HVM_PARAM_CALLBACK_IRQ, 0)
         };
         if let Err(error) = off {
-            log_warn!("vCPU {} is still interrupted: {error:?}", processor.vcpu);
+            log_warn!("the line stays: {error:?}");
         }
     }
 }

@@ -307,21 +307,26 @@ impl PowerTask {
             Change::Up { .. } => DeviceState::D0,
         };
         match change {
-            Change::Down => {
-                host.quiesce(irql);
-                host.delivery.pause(&host.bus.events);
-            }
+            Change::Down => host.quiesce(irql),
             Change::Up { rebuild: true } => host.rebuild(true, irql),
             Change::Up { rebuild: false } => host.wake(irql),
         }
         pending.gate.power.with(irql, |power, _| power.done(state));
         set_power_state(pending.stack.itself, state);
         if change == Change::Down {
-            let _ = pending.forward(irp, irql);
+            // The request is pending already, so it has to come back to be completed by us.
+            let lower = pending.stack.lower;
+            let _ = irp.forward_then(lower, TAG, pending, went_down, irql);
         } else {
             let _ = irp.complete(Status::SUCCESS, irql);
         }
     }
+}
+
+/// The drivers below have gone down.
+fn went_down(_pending: Pending, irp: Irp, irql: &mut AtMostDispatch<'_>) {
+    let status = irp.status();
+    let _ = irp.complete(status, irql);
 }
 
 /// Tells the power manager the state of one of our devices.

@@ -154,8 +154,12 @@ impl Events {
     }
 
     fn give_back(&self) {
-        let live = self.live.swap(false, Ordering::AcqRel);
-        if live && reset::reset(self.platform.xen).is_err() {
+        if !self.live.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        // The 2-level ABI's masks count after the reset: the store's port is open again then.
+        self.mask_all();
+        if reset::reset(self.platform.xen).is_err() {
             log_error!("event channels cannot be reset");
         }
     }
