@@ -7,16 +7,19 @@
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use nt::device::{Device, DeviceRef};
-use nt::irql::Passive;
+use nt::irql::{AtMostDispatch, Passive};
 use wdk_sys::DEVICE_OBJECT;
 
 use crate::fdo::Fdo;
+use crate::pdo::Pdo;
 
 /// Extension of every device object of this driver.
 #[derive(Debug)]
 pub(crate) enum Extension {
     /// The bus.
     Fdo(Fdo),
+    /// A network interface.
+    Pdo(Pdo),
 }
 
 /// What a dispatch routine does with the device object after a request.
@@ -36,6 +39,26 @@ pub(crate) enum After {
 pub(crate) unsafe fn delete(device: DeviceRef, _irql: &Passive<'_>) {
     // SAFETY: by the contract.
     drop(unsafe { Device::<Extension>::from_ref(device) });
+}
+
+/// Ends the device of a child that no request will come for: Windows never saw it, or is done with
+/// its bus.
+pub(crate) fn delete_unseen(device: DeviceRef, irql: &Passive<'_>) {
+    // SAFETY: named by a child only, from Device::into_ref on; nobody has requests for it, and the
+    // child was taken off the list, so this is done once.
+    unsafe { delete(device, irql) };
+}
+
+/// Gives back a reference of an answer that was not given.
+pub(crate) fn dereference(device: DeviceRef, irql: &AtMostDispatch<'_>) {
+    // SAFETY: taken for the answer, and given up here.
+    unsafe { device.dereference(irql) };
+}
+
+/// Asks Windows to eject a child's device.
+pub(crate) fn request_eject(device: DeviceRef) {
+    // SAFETY: a physical device object of ours, live by the contract of DeviceRef.
+    unsafe { wdk_sys::ntddk::IoRequestDeviceEject(device.as_ptr()) };
 }
 
 /// A device that becomes known after the cell was made, once.

@@ -64,6 +64,7 @@ unsafe extern "C" fn pnp_entry(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTS
     let mut irql = unsafe { Passive::assume() };
     let (status, after) = match extension {
         Extension::Fdo(fdo) => fdo.pnp(irp, &mut irql),
+        Extension::Pdo(pdo) => pdo.pnp(irp, &mut irql),
     };
     if after == After::Delete {
         // SAFETY: the device is removed: no request is under way or will come, and the extension
@@ -84,6 +85,7 @@ unsafe extern "C" fn power_entry(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> N
     let mut irql = unsafe { AtMostDispatch::assume() };
     let status = match extension {
         Extension::Fdo(fdo) => fdo.power(irp, &mut irql),
+        Extension::Pdo(pdo) => pdo.power(irp, &mut irql),
     };
     status.into_raw()
 }
@@ -101,6 +103,8 @@ unsafe extern "C" fn system_control_entry(device: *mut DEVICE_OBJECT, irp: *mut 
     let irql = unsafe { AtMostDispatch::assume() };
     let status = match extension {
         Extension::Fdo(fdo) => fdo.pass_on(irp, &irql),
+        // The bottom of its stack: what nobody handled stays as it is.
+        Extension::Pdo(_) => irp.complete_unchanged(&irql),
     };
     status.into_raw()
 }

@@ -5,16 +5,22 @@
 )]
 
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use nt::device::{Attachment, Device, DeviceRef, DeviceSpec};
 use nt::irql::Passive;
 use nt::log_info;
+use nt::registry::{Access, Key};
 use nt::status::{Result, Status};
+use nt::unicode::UnicodeStr;
 use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
 use crate::device::Extension;
 use crate::dispatch;
 use crate::fdo::Fdo;
+
+/// See [`wants_unplug`].
+static UNPLUG: AtomicBool = AtomicBool::new(false);
 
 /// The driver object, which outlives every device of the driver.
 #[derive(Debug, Clone, Copy)]
@@ -45,8 +51,10 @@ impl Driver {
 #[unsafe(export_name = "DriverEntry")]
 pub(crate) unsafe extern "system" fn driver_entry(
     driver: *mut DRIVER_OBJECT,
-    _registry_path: *const UNICODE_STRING,
+    registry_path: *const UNICODE_STRING,
 ) -> NTSTATUS {
+    // SAFETY: DriverEntry runs at PASSIVE_LEVEL; the token ends with this call.
+    let irql = unsafe { Passive::assume() };
     nt::log::set_component(nt::log::Component::Bus);
     let Some(driver) = NonNull::new(driver) else {
         return Status::INVALID_PARAMETER.into_raw();
@@ -59,9 +67,29 @@ pub(crate) unsafe extern "system" fn driver_entry(
     let Some(extension) = (unsafe { object.DriverExtension.as_mut() }) else {
         return Status::INVALID_PARAMETER.into_raw();
     };
+    if !registry_path.is_null() {
+        // SAFETY: the kernel's string, which lives until this function returns.
+        read_parameters(unsafe { UnicodeStr::from_raw(registry_path) }, &irql);
+    }
     extension.AddDevice = Some(add_device_entry);
     log_info!("loaded, version {}", env!("CARGO_PKG_VERSION"));
     Status::SUCCESS.into_raw()
+}
+
+/// Reads the values of the service's key `Parameters`, which rule until the driver is unloaded.
+fn read_parameters(registry_path: UnicodeStr<'_>, irql: &Passive<'_>) {
+    let Ok(key) = Key::of_parameters(registry_path, Access::Read, irql) else {
+        return;
+    };
+    let unplug = key.read_dword(nt::utf16!("UnplugNetworkCards"));
+    UNPLUG.store(unplug.is_ok_and(|value| value != 0), Ordering::Relaxed);
+}
+
+/// Whether emulated network cards are to leave when the bus starts: only if the administrator, or the
+/// installer of a driver for the interfaces, says so. Without such a driver the guest would have no
+/// network.
+pub(crate) fn wants_unplug() -> bool {
+    UNPLUG.load(Ordering::Relaxed)
 }
 
 /// # Safety
@@ -97,8 +125,9 @@ fn add_device(driver: Driver, pdo: DeviceRef, irql: &mut Passive<'_>) -> Result<
     let device = driver.create_device(spec, Extension::Fdo(fdo), irql)?;
     let attachment = Attachment::attach(device.as_ref(), pdo, irql)?;
     let lower = attachment.lower().flags();
-    let Extension::Fdo(fdo) = device.extension();
-    fdo.attached(device.as_ref(), attachment, irql);
+    if let Extension::Fdo(fdo) = device.extension() {
+        fdo.attached(device.as_ref(), attachment, irql);
+    }
     // Power requests come at PASSIVE_LEVEL; buffers as the device below takes them.
     let inherited = lower & (wdk_sys::DO_BUFFERED_IO | wdk_sys::DO_DIRECT_IO);
     device.as_ref().change_flags(

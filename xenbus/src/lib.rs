@@ -22,11 +22,33 @@
 
 use driver_image as _;
 
+mod bus;
+mod callback;
+mod child;
+mod children;
+mod control;
 mod device;
 mod dispatch;
 mod driver;
+mod events;
+mod exclusive;
 mod fdo;
+mod grants;
+mod hole;
+mod host;
+mod interrupts;
 mod minor;
+mod owned;
+mod parameters;
+mod pdo;
+mod platform;
+mod power;
+mod provider;
+mod relations;
+mod resources;
+mod shims;
+mod store;
+mod suspend;
 
 /// Owner of all pool memory of the driver in `poolmon`.
 const TAG: nt::pool::Tag = nt::pool::Tag::new(b"XnBs");

@@ -67,6 +67,10 @@ pub(crate) fn drivers(root: &Path, target_dir: &Path) -> Result<()> {
     }
     let results = target_dir.join(DRIVER_TARGET).join("release");
     let package = target_dir.join("package");
+    // Catalogs of an earlier build do not cover these images.
+    if package.exists() {
+        fs::remove_dir_all(&package)?;
+    }
     fs::create_dir_all(&package)?;
     for driver in DRIVERS {
         for (made, kept) in [("dll", "sys"), ("pdb", "pdb")] {

@@ -6,6 +6,7 @@ mod build;
 mod identity;
 mod lint;
 mod miri;
+mod package;
 mod process;
 mod reproducible;
 mod setup;
@@ -28,6 +29,8 @@ struct Arguments {
 enum Verb {
     /// Build both drivers into target/package: {netfront,xenbus}.{sys,pdb}.
     Build,
+    /// Build, then add INF files, catalogs, signatures and a zip for pnputil to target/package.
+    Package(package::Options),
     /// Do all set-up, build the drivers, then run every test (with FILTER: those whose name has it).
     Test(test::Options),
     /// Check formatting, clippy and documentation, warnings denied.
@@ -39,6 +42,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Build => build::run(),
+        Verb::Package(options) => package::run(&options),
         Verb::Test(options) => test::run(&options),
         Verb::Lint => lint::run(),
         Verb::Setup => setup::run(setup::Purpose::Test),

@@ -1,4 +1,4 @@
-//! Builds the drivers a second time, in another folder, and compares the bytes.
+//! Builds and packages the drivers a second time, in another folder, and compares the bytes.
 
 use std::{fs, path::Path};
 
@@ -6,23 +6,26 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     build::{self, DRIVERS},
-    process,
+    package, process,
 };
 
-/// Whether the images of `target/package` come out the same from a copy of the sources.
+/// Whether the package in `target/package` comes out the same from a copy of the sources. With the
+/// same certificate even the signatures do: they say the commit's time, and RSA is no gamble.
 ///
 /// # Errors
-/// The copy could not be made or built.
+/// The copy could not be made, built or packaged.
 pub(crate) fn check() -> Result<bool> {
     let copy = process::target_dir().join("second-build");
     fresh_copy(&copy)?;
     let target_dir = copy.join("target");
     build::drivers(&copy, &target_dir)?;
+    let second_package = target_dir.join("package");
+    package::assemble(&second_package, &package::test_signer()?)?;
     let mut identical = true;
-    for driver in DRIVERS {
-        let name = format!("{driver}.sys");
+    let images = DRIVERS.map(|driver| format!("{driver}.sys"));
+    for name in images.into_iter().chain([package::ZIP.to_owned()]) {
         let first = fs::read(build::package_dir().join(&name))?;
-        let second = fs::read(target_dir.join("package").join(&name))?;
+        let second = fs::read(second_package.join(&name))?;
         if first == second {
             println!("{name}: both builds gave the same {} bytes", first.len());
         } else {

@@ -14,7 +14,9 @@ use crate::process;
 pub(crate) enum Purpose {
     /// Building the drivers.
     Build,
-    /// Building and testing them.
+    /// Building and signing them.
+    Package,
+    /// Building, signing and testing them.
     Test,
 }
 
@@ -41,6 +43,18 @@ const PACKAGES: &[Package] = &[
         present: libclang_is_there,
         purpose: Purpose::Build,
         use_: "libclang, which bindgen reads the headers with",
+    },
+    Package {
+        name: "openssl",
+        present: || Path::new("/usr/bin/openssl").is_file(),
+        purpose: Purpose::Package,
+        use_: "makes the test certificate",
+    },
+    Package {
+        name: "osslsigncode",
+        present: || Path::new("/usr/bin/osslsigncode").is_file(),
+        purpose: Purpose::Package,
+        use_: "makes and verifies Authenticode signatures",
     },
     Package {
         name: "libxen-dev",

@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::{
     build::{self, DRIVERS},
-    miri,
+    miri, package,
     process::{self, Keep},
     reproducible,
     setup::{self, Purpose},
@@ -26,6 +26,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::run(Purpose::Test)?;
     build::drivers(&process::root(), &process::target_dir())?;
+    // What is tested is what is shipped: the signed images.
+    package::assemble(&build::package_dir(), &package::test_signer()?)?;
     let mut tally = Tally::default();
     let mut not_run = Vec::new();
     let mut success = workspace(options.filter.as_deref(), &mut tally)?;

@@ -42,6 +42,8 @@ pub mod connect;
 pub mod control;
 pub mod rx;
 pub mod table;
+#[cfg(test)]
+mod test_page;
 pub mod tx;
 pub mod watchdog;
 

@@ -345,6 +345,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::cases())]
+
         #[test]
         fn every_message_survives_the_round_trip(id: u16, kind in 1_u32..=10, data: [u32; 3]) {
             let words = [u32::from(id) | kind << 16, data[0], data[1], data[2]];

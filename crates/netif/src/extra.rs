@@ -251,6 +251,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::cases())]
+
         #[test]
         fn what_parses_emits_itself(words: [u32; 2], kind in 0_u8..7) {
             let words = [(words[0] & !0xFF) | u32::from(kind), words[1]];

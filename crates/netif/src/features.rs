@@ -260,6 +260,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::cases())]
+
         #[test]
         fn no_value_breaks_the_snapshot(
             values in prop::collection::vec(prop::option::of(".{0,24}|[0-9]{1,21}"), 11),

@@ -33,6 +33,16 @@
 #[cfg(test)]
 extern crate std;
 
+/// Settings of all property tests: few cases under Miri, and no files.
+#[cfg(test)]
+fn cases() -> proptest::test_runner::Config {
+    proptest::test_runner::Config {
+        cases: if cfg!(miri) { 3 } else { 256 },
+        failure_persistence: None,
+        ..Default::default()
+    }
+}
+
 pub mod ctrl;
 pub mod extra;
 pub mod features;

@@ -121,6 +121,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::cases())]
+
         #[test]
         fn numbers_survive(value: u64) {
             prop_assert_eq!(decimal(value.to_string().as_bytes(), u64::MAX), Ok(value));

@@ -114,6 +114,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::cases())]
+
         #[test]
         fn every_response_survives_the_round_trip(words: [u32; 2]) {
             prop_assert_eq!(RxResponse::parse(words).emit(), words);

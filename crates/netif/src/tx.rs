@@ -166,6 +166,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::cases())]
+
         #[test]
         fn every_slot_survives_the_round_trip(words: [u32; 3], word: u32) {
             prop_assert_eq!(TxRequest::parse(words).emit(), words);

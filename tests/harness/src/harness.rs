@@ -90,6 +90,7 @@ impl Builder {
             handles: crate::ob::Handles::default(),
             pnp: crate::pnp::Pnp::default(),
             mm: crate::mm::Mm::default(),
+            ndis: crate::ndis::Ndis::default(),
             etw: crate::etw::Etw::default(),
         });
         kernel.sched.start(&kernel);

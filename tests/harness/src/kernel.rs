@@ -31,6 +31,7 @@ pub(crate) struct Kernel {
     pub(crate) handles: crate::ob::Handles,
     pub(crate) pnp: crate::pnp::Pnp,
     pub(crate) mm: crate::mm::Mm,
+    pub(crate) ndis: crate::ndis::Ndis,
     pub(crate) etw: crate::etw::Etw,
 }
 

@@ -24,6 +24,7 @@ mod ke;
 mod kernel;
 mod mem;
 mod mm;
+pub mod ndis;
 mod ob;
 mod platform;
 mod pnp;
@@ -69,6 +70,7 @@ fn all_exports() -> Vec<Export> {
         io::remove_lock::exports(),
         io::work::exports(),
         mm::exports(),
+        ndis::exports(),
         ob::exports(),
         po::exports(),
         ps::exports(),

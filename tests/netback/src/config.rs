@@ -211,7 +211,7 @@ pub struct Config {
 const MS: u64 = 1_000_000;
 
 impl Config {
-    /// Bytes that wait for RX slots in one queue; further frames are dropped.
+    /// Once this many bytes wait for RX slots in one queue, further frames are dropped.
     pub(crate) const BACKLOG_BYTES: usize = 512 * 1024;
 
     /// A preset for vif `handle` of guest `frontend`, served by domain 0.

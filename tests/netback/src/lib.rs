@@ -10,6 +10,9 @@
 //! 4. What the frontend did wrong is in [`Netback::rules`]; a test asserts that it is empty.
 //! 5. [`Netback::remove`] gives back every mapping and port.
 //!
+//! Who drives it polls after an event, a store change or a frame, again while `poll` says true, and at
+//! [`Netback::next_deadline`].
+//!
 //! It works on events as Linux does: a ring that nobody notified is not looked at. The hypervisor and
 //! XenStore are behind the traits of [`host`], the network behind [`Wire`].
 #![forbid(unsafe_code)]

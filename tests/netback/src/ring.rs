@@ -20,6 +20,8 @@ pub(crate) struct BackRing<P> {
     slot_size: usize,
     pub(crate) req_cons: u32,
     pub(crate) rsp_prod_pvt: u32,
+    /// `rsp_prod` as it was published last.
+    pushed: u32,
     /// The value of `req_event` that the frontend saw last.
     armed: u32,
     /// `armed` was passed and its notification has come.
@@ -45,6 +47,7 @@ impl<P: SharedPage> BackRing<P> {
             slot_size,
             req_cons: rsp_prod,
             rsp_prod_pvt: rsp_prod,
+            pushed: rsp_prod,
             armed,
             credited: false,
             carried: false,
@@ -71,9 +74,9 @@ impl<P: SharedPage> BackRing<P> {
 
     /// Requests that may be consumed: published, and with room for their responses.
     pub(crate) fn unconsumed(&self) -> Result<u32, Overflow> {
-        let room = self
-            .entries
-            .saturating_sub(self.req_cons.wrapping_sub(self.rsp_prod_pvt));
+        // Negative after a duplicate answer (hostile modes).
+        let owed = self.req_cons.wrapping_sub(self.rsp_prod_pvt) as i32;
+        let room = self.entries.saturating_sub(owed.max(0) as u32);
         Ok(self.published()?.min(room))
     }
 
@@ -91,11 +94,14 @@ impl<P: SharedPage> BackRing<P> {
         }
     }
 
-    /// `RING_PUSH_RESPONSES_AND_CHECK_NOTIFY`.
+    /// `RING_PUSH_RESPONSES_AND_CHECK_NOTIFY`, if there is anything to push.
     #[must_use]
-    pub(crate) fn push(&self) -> bool {
-        let new = self.rsp_prod_pvt;
-        let old = self.page.read_u32(RSP_PROD);
+    pub(crate) fn push(&mut self) -> bool {
+        let (old, new) = (self.pushed, self.rsp_prod_pvt);
+        if old == new {
+            return false;
+        }
+        self.pushed = new;
         self.page.write_u32(RSP_PROD, new);
         let rsp_event = self.page.read_u32(RSP_EVENT);
         new.wrapping_sub(rsp_event) < new.wrapping_sub(old)
@@ -120,13 +126,24 @@ impl<P: SharedPage> BackRing<P> {
         }
     }
 
+    /// Requests came while arming: the frontend may have seen the old `req_event` or the new one, so a
+    /// notification is neither owed nor wrong.
+    fn excuse(&mut self) {
+        self.credited = true;
+        self.carried = true;
+    }
+
     /// `RING_FINAL_CHECK_FOR_REQUESTS`: whether there is more; if not, the next request notifies.
     pub(crate) fn final_check(&mut self) -> bool {
         if self.has_requests() {
             return true;
         }
         self.arm(self.req_cons.wrapping_add(1));
-        self.has_requests()
+        let more = self.has_requests();
+        if more {
+            self.excuse();
+        }
+        more
     }
 
     fn has_requests(&self) -> bool {
@@ -145,6 +162,7 @@ impl<P: SharedPage> BackRing<P> {
             if self.page.read_u32(REQ_PROD) == req_prod {
                 return Ok(false);
             }
+            self.excuse();
         }
     }
 
@@ -174,5 +192,76 @@ impl<P: SharedPage> BackRing<P> {
         }
         self.credited = true;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    /// A ring page whose frontend publishes one more request right after `req_event` is written.
+    #[derive(Default)]
+    struct Racing {
+        words: RefCell<Vec<u32>>,
+        race: Cell<bool>,
+    }
+
+    impl SharedPage for Racing {
+        fn read_u32(&self, at: usize) -> u32 {
+            self.words.borrow()[at / 4]
+        }
+        fn write_u32(&self, at: usize, value: u32) {
+            self.words.borrow_mut()[at / 4] = value;
+            if at == REQ_EVENT && self.race.replace(false) {
+                self.words.borrow_mut()[REQ_PROD / 4] += 1;
+            }
+        }
+        fn read(&self, _: usize, _: &mut [u8]) {}
+        fn write(&self, _: usize, _: &[u8]) {}
+    }
+
+    fn ring(req_prod: u32) -> BackRing<Racing> {
+        let page = Racing::default();
+        page.words.borrow_mut().resize(1024, 0);
+        page.write_u32(REQ_EVENT, 1);
+        page.write_u32(REQ_PROD, req_prod);
+        BackRing::attach(page, 256, 8).map_err(drop).unwrap()
+    }
+
+    #[test]
+    fn request_during_the_final_check_is_found_and_owes_nothing() {
+        let mut ring = ring(2);
+        ring.req_cons = 2;
+        ring.page.race.set(true);
+        assert!(ring.final_check());
+        assert!(!ring.notification_overdue(0, 0));
+        assert!(ring.credit_event(), "but may have been announced");
+    }
+
+    #[test]
+    fn request_while_the_rx_side_arms_is_counted() {
+        let mut ring = ring(2);
+        ring.page.race.set(true);
+        assert_eq!(ring.has_or_arm(3), Ok(true));
+        assert!(!ring.notification_overdue(0, 0));
+    }
+
+    #[test]
+    fn attach_refuses_more_than_a_ring() {
+        assert!(BackRing::attach(ring(257 - 1).page, 256, 8).is_ok());
+        let page = ring(0).page;
+        page.write_u32(REQ_PROD, 257);
+        assert!(BackRing::attach(page, 256, 8).is_err());
+    }
+
+    #[test]
+    fn an_event_needs_a_crossing() {
+        let mut ring = ring(0);
+        assert!(!ring.credit_event());
+        ring.page.write_u32(REQ_PROD, 1);
+        assert!(ring.credit_event());
+        assert!(!ring.credit_event());
     }
 }

@@ -114,7 +114,7 @@ impl<P: SharedPage> Netback<P> {
         let chosen = if chosen < queues { chosen as usize } else { 0 };
         let expires_ns = self.now_ns.saturating_add(self.rx_drain_ns);
         let queue = &mut self.queues[chosen];
-        if queue.backlog_bytes + frame.len() > Config::BACKLOG_BYTES {
+        if queue.backlog_bytes >= Config::BACKLOG_BYTES {
             self.counters.rx_dropped_queue_full += 1;
             return;
         }
@@ -158,7 +158,7 @@ impl<P: SharedPage> Netback<P> {
         }
         let stalled = self.check_stall(q);
         let expired = self.drop_expired(q);
-        let queue = &self.queues[q];
+        let queue = &mut self.queues[q];
         if served > 0 && queue.rx.push() {
             host.notify(queue.rx_port_number());
             self.counters.rx_notifies += 1;

@@ -110,7 +110,7 @@ impl<P: SharedPage> Netback<P> {
                 }
                 _ => true,
             },
-            XenbusState::INITIALISED | XenbusState::RECONFIGURED => true,
+            XenbusState::INITIALISED => true,
             XenbusState::CONNECTED => {
                 let dead = self.state == XenbusState::CLOSED || self.closing;
                 if dead && self.config.reconnect == Reconnect::Never {
@@ -142,7 +142,7 @@ impl<P: SharedPage> Netback<P> {
                 true
             }
             other => {
-                self.broken(0, Rule::StateUnexpected(other.0));
+                self.dev_fatal(host, Rule::StateUnexpected(other.0));
                 true
             }
         }
@@ -194,11 +194,11 @@ impl<P: SharedPage> Netback<P> {
         host.write(&format!("{}/state", self.back), &self.state.0.to_string());
     }
 
-    /// Explains a failed connection in XenStore. Linux shows Connected all the same afterwards.
+    /// Explains a failure in XenStore and shows Closing; after a failed connection Linux goes on to Connected.
     pub(crate) fn dev_fatal<S: Store>(&mut self, host: &mut S, rule: Rule) {
         self.broken(0, rule);
         let node = toolstack::error_node(&self.config);
-        host.write(&node, &format!("22 connecting: {rule:?}"));
+        host.write(&node, &format!("22 {rule:?}"));
         let closing = XenbusState::CLOSING.0.to_string();
         host.write(&format!("{}/state", self.back), &closing);
     }

@@ -59,7 +59,7 @@ impl<P: SharedPage> Netback<P> {
             }
             self.write_response(q, &pending);
         }
-        let queue = &self.queues[q];
+        let queue = &mut self.queues[q];
         if queue.tx.push() {
             host.notify(queue.tx_port.number);
             self.counters.tx_notifies += 1;

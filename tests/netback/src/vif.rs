@@ -211,6 +211,10 @@ impl<P: SharedPage> Netback<P> {
 
     /// When a poll has something to do without an event or a frame, nanoseconds.
     pub fn next_deadline(&self) -> Option<u64> {
+        if self.gone || self.hostile.has(Attack::Silence) {
+            return None;
+        }
+        let serving = !self.disabled && !self.closing;
         let mut soonest: Option<u64> = None;
         let mut offer = |at: u64| {
             if at != u64::MAX {
@@ -219,13 +223,23 @@ impl<P: SharedPage> Netback<P> {
         };
         for queue in &self.queues {
             queue.pending.iter().for_each(|p| offer(p.due_ns));
-            if let Some(head) = queue.backlog.front() {
+            if let Some(head) = queue.backlog.front()
+                && serving
+                && !queue.rx_broken
+            {
                 offer(head.expires_ns);
                 if self.rx_stall_ns > 0 && !queue.stalled {
-                    offer(queue.last_rx_ns.saturating_add(self.rx_stall_ns));
+                    offer(
+                        queue
+                            .last_rx_ns
+                            .saturating_add(self.rx_stall_ns)
+                            .saturating_add(1),
+                    );
                 }
             }
-            if let Some((_, interval_ns)) = self.config.rate.filter(|_| queue.tx_scheduled) {
+            if let Some((_, interval_ns)) =
+                self.config.rate.filter(|_| queue.tx_scheduled && serving)
+            {
                 offer(queue.credit_from_ns.saturating_add(interval_ns));
             }
         }

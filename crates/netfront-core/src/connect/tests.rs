@@ -577,7 +577,7 @@ impl Rules {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 80 }, failure_persistence: None,
+        cases: if cfg!(miri) { 1 } else { 80 }, failure_persistence: None,
         ..ProptestConfig::default()
     })]
 

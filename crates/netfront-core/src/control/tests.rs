@@ -1,7 +1,6 @@
 //! The control ring client against a model of netback's hash.c, on raw words.
 
-use std::boxed::Box;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::vec::Vec;
 
 use netif::GrantRef;
@@ -9,12 +8,7 @@ use netif::ctrl::{CtrlStatus, HashTypes};
 use proptest::prelude::*;
 
 use super::*;
-
-type Page = [AtomicU32; 1024];
-
-fn page() -> Box<Page> {
-    Box::new(core::array::from_fn(|_| AtomicU32::new(0)))
-}
+use crate::test_page::{Page, page};
 
 #[derive(Default)]
 struct Argument(Vec<u32>);
@@ -209,8 +203,14 @@ fn switching_off_and_stopping_reset_the_backend() {
         [Event::Off(_)]
     ));
     assert_eq!(backend.algorithm, 0);
+    backend.log.clear();
     client.set_goal(Goal::On(config(0xF, &table()))).unwrap();
     settle(&mut client, &mut backend, 0);
+    assert_eq!(
+        backend.log,
+        [7, 2, 3, 6],
+        "nothing is taken to have outlived NONE"
+    );
     client.set_goal(Goal::Stop).unwrap();
     assert_eq!(settle(&mut client, &mut backend, 0), [Event::Stopped]);
     assert_eq!((backend.algorithm, backend.mapping.len()), (0, 0));
@@ -280,7 +280,7 @@ fn silly_capabilities_are_clamped() {
     );
     backend.max_mapping = 0;
     backend.supported = 0xF;
-    let page = self::page();
+    let page = crate::test_page::page();
     let (mut client, mut backend) = start(&page);
     backend.max_mapping = 0;
     client.set_goal(Goal::On(config(0xF, &table()))).unwrap();
@@ -357,10 +357,10 @@ fn bad_goals_are_refused() {
         Err(GoalError::NoTypes)
     );
     let page = page();
-    let mut client = Control::new(&*page, 4).unwrap();
+    let mut client = Control::new(&page, 4).unwrap();
     let beyond = Goal::On(config(1, &[0, 4]));
     assert_eq!(client.set_goal(beyond), Err(GoalError::MappingQueue));
-    let mut client = Control::new(&*page, 1).unwrap();
+    let mut client = Control::new(&page, 1).unwrap();
     assert_eq!(
         client.set_goal(Goal::On(config(1, &[0]))),
         Err(GoalError::OneQueue)

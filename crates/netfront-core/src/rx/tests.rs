@@ -1,8 +1,7 @@
 //! The receive queue against a backend on raw ring words.
 
-use std::boxed::Box;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::vec::Vec;
 
 use netif::GrantRef;
@@ -12,12 +11,7 @@ use proptest::prelude::*;
 use ring::{Corrupt, Recheck};
 
 use super::*;
-
-type Page = [AtomicU32; 1024];
-
-fn page() -> Box<Page> {
-    Box::new(core::array::from_fn(|_| AtomicU32::new(0)))
-}
+use crate::test_page::{Page, page};
 
 /// Hands out pages 0, 1, 2... up to a limit, with grant 5000 + page.
 struct Pool {
@@ -123,28 +117,44 @@ fn poll(queue: &mut RxQueue<&Page>, budget: u32) -> (Result<Pass, RxBroken>, Vec
     (result, got)
 }
 
-/// One packet, dropped for `reason`, its pages recycled.
-fn drops(reason: RxDrop, slots: u32, build: impl FnOnce(&mut Peer<'_>)) {
-    let page = page();
-    let (mut queue, mut peer, _) = full(&page, 0);
-    build(&mut peer);
-    assert_eq!(peer.at, slots);
-    peer.publish();
-    let (result, got) = poll(&mut queue, 64);
-    assert_eq!(
-        result,
-        Ok(Pass {
+/// A queue that drops one packet after the other and keeps all its pages.
+struct Drops<'p> {
+    queue: RxQueue<&'p Page>,
+    peer: Peer<'p>,
+    pool: Pool,
+}
+
+impl Drops<'_> {
+    fn expect(&mut self, reason: RxDrop, slots: u32, build: impl FnOnce(&mut Peer<'_>)) {
+        let Self { queue, peer, pool } = self;
+        let (at, dropped) = (peer.at, queue.counters().dropped(reason));
+        build(peer);
+        assert_eq!(peer.at - at, slots);
+        peer.publish();
+        let (result, got) = poll(queue, 64);
+        let expected = Pass {
             packets: 0,
             dropped: 1,
-            more: false
-        }),
-        "{reason:?}"
-    );
-    assert!(got.is_empty());
-    assert_eq!(queue.counters().dropped(reason), 1, "{reason:?}");
-    // All pages are still the queue's.
+            more: false,
+        };
+        assert_eq!(result, Ok(expected), "{reason:?}");
+        assert!(got.is_empty());
+        assert_eq!(queue.counters().dropped(reason), dropped + 1, "{reason:?}");
+        let _ = queue.refill(pool);
+        assert_eq!(pool.next, 256, "recycled, not replaced");
+    }
+}
+
+fn drops(test: impl FnOnce(&mut dyn FnMut(RxDrop, u32, &dyn Fn(&mut Peer<'_>)))) {
+    let page = page();
+    let (queue, peer, mut pool) = full(&page, 0);
+    pool.limit = 1000;
+    let mut drops = Drops { queue, peer, pool };
+    test(&mut |reason, slots, build| drops.expect(reason, slots, |peer| build(peer)));
     let mut pages = BTreeSet::new();
-    queue.teardown(&mut |buffer| assert!(pages.insert(buffer.page)));
+    drops
+        .queue
+        .teardown(&mut |buffer| assert!(pages.insert(buffer.page)));
     assert_eq!(pages.len(), 256);
 }
 
@@ -278,72 +288,90 @@ fn an_empty_later_slot_is_recycled() {
 
 #[test]
 fn bad_packets_are_dropped_and_their_pages_stay() {
-    for status in [-1, -2, -5, i16::MIN] {
-        drops(RxDrop::Status, 1, |peer| peer.data(0, 0, status));
-    }
-    drops(RxDrop::Status, 2, |peer| {
-        peer.data(0, MORE, 100);
-        peer.data(0, 0, -1);
-    });
-    drops(RxDrop::PageBound, 1, |peer| peer.data(1, 0, 4096));
-    drops(RxDrop::PageBound, 1, |peer| peer.data(0xFFFF, 0, 14));
-    drops(RxDrop::PageBound, 1, |peer| peer.data(0, 0, i16::MAX));
-    drops(RxDrop::IdMismatch, 1, |peer| peer.words([7, 100 << 16]));
-    drops(RxDrop::Length, 1, |peer| peer.data(0, 0, 13));
-    drops(RxDrop::Length, 1, |peer| peer.data(0, 0, 0));
-    drops(RxDrop::Length, 19, |peer| {
-        for nth in 1..=19 {
-            peer.data(0, if nth < 19 { MORE } else { 0 }, 4096);
+    drops(|drop| {
+        for status in [-1, -2, -5, i16::MIN] {
+            drop(RxDrop::Status, 1, &|peer: &mut Peer<'_>| {
+                peer.data(0, 0, status);
+            });
         }
-    });
-    drops(RxDrop::TooManySlots, 30, |peer| {
-        for nth in 1..=30 {
-            peer.data(0, if nth < 30 { MORE } else { 0 }, 100);
-        }
-    });
-    drops(RxDrop::Truncated, 2, |peer| {
-        peer.data(0, MORE, 100);
-        peer.data(0, MORE, 100);
+        drop(RxDrop::Status, 2, &|peer: &mut Peer<'_>| {
+            peer.data(0, MORE, 100);
+            peer.data(0, 0, -1);
+        });
+        drop(RxDrop::PageBound, 1, &|peer: &mut Peer<'_>| {
+            peer.data(1, 0, 4096);
+        });
+        drop(RxDrop::PageBound, 1, &|peer: &mut Peer<'_>| {
+            peer.data(0xFFFF, 0, 14);
+        });
+        drop(RxDrop::PageBound, 1, &|peer: &mut Peer<'_>| {
+            peer.data(0, 0, i16::MAX);
+        });
+        drop(RxDrop::IdMismatch, 1, &|peer: &mut Peer<'_>| {
+            peer.words([7, 100 << 16]);
+        });
+        drop(RxDrop::Length, 1, &|peer: &mut Peer<'_>| {
+            peer.data(0, 0, 13);
+        });
+        drop(RxDrop::Length, 1, &|peer: &mut Peer<'_>| peer.data(0, 0, 0));
+        drop(RxDrop::Length, 19, &|peer: &mut Peer<'_>| {
+            for nth in 1..=19 {
+                peer.data(0, if nth < 19 { MORE } else { 0 }, 4096);
+            }
+        });
+        drop(RxDrop::TooManySlots, 30, &|peer: &mut Peer<'_>| {
+            for nth in 1..=30 {
+                peer.data(0, if nth < 30 { MORE } else { 0 }, 100);
+            }
+        });
+        drop(RxDrop::Truncated, 2, &|peer: &mut Peer<'_>| {
+            peer.data(0, MORE, 100);
+            peer.data(0, MORE, 100);
+        });
     });
 }
 
 #[test]
 fn bad_extras_drop_the_packet() {
-    let gso = Extra::Gso(Gso {
-        kind: GsoKind::TcpV4,
-        mss: 500,
-    });
-    drops(RxDrop::ExtraMissing, 1, |peer| peer.data(0, EXTRA, 100));
-    drops(RxDrop::ExtraMissing, 2, |peer| {
-        peer.data(0, EXTRA, 100);
-        peer.extra(gso, true);
-    });
-    for kind in [0, 2, 3, 5, 6, 255] {
-        drops(RxDrop::ExtraKind, 2, |peer| {
-            peer.data(0, EXTRA, 100);
-            peer.words(ExtraSlot::raw(kind, 0, 0, 0).0);
+    drops(|drop| {
+        let gso = Extra::Gso(Gso {
+            kind: GsoKind::TcpV4,
+            mss: 500,
         });
-    }
-    drops(RxDrop::ExtraKind, 3, |peer| {
-        peer.data(0, EXTRA, 100);
-        peer.extra(gso, true);
-        peer.extra(gso, false);
-    });
-    drops(RxDrop::ExtraLate, 2, |peer| {
-        peer.data(0, MORE, 100);
-        peer.data(0, EXTRA, 100);
-    });
-    for (mss, kind) in [(0, 1), (500, 0), (500, 3), (7, 1)] {
-        drops(RxDrop::Gso, 2, |peer| {
+        drop(RxDrop::ExtraMissing, 1, &|peer: &mut Peer<'_>| {
             peer.data(0, EXTRA, 100);
-            peer.words(ExtraSlot::raw(1, 0, mss, kind).0);
         });
-    }
-    drops(RxDrop::ExtraKind, 256, |peer| {
-        peer.data(0, EXTRA, 100);
-        for _ in 0..255 {
+        drop(RxDrop::ExtraMissing, 2, &|peer: &mut Peer<'_>| {
+            peer.data(0, EXTRA, 100);
             peer.extra(gso, true);
+        });
+        for kind in [0, 2, 3, 5, 6, 255] {
+            drop(RxDrop::ExtraKind, 2, &|peer: &mut Peer<'_>| {
+                peer.data(0, EXTRA, 100);
+                peer.words(ExtraSlot::raw(kind, 0, 0, 0).0);
+            });
         }
+        drop(RxDrop::ExtraKind, 3, &|peer: &mut Peer<'_>| {
+            peer.data(0, EXTRA, 100);
+            peer.extra(gso, true);
+            peer.extra(gso, false);
+        });
+        drop(RxDrop::ExtraLate, 2, &|peer: &mut Peer<'_>| {
+            peer.data(0, MORE, 100);
+            peer.data(0, EXTRA, 100);
+        });
+        for (mss, kind) in [(0, 1), (500, 0), (500, 3), (7, 1)] {
+            drop(RxDrop::Gso, 2, &|peer: &mut Peer<'_>| {
+                peer.data(0, EXTRA, 100);
+                peer.words(ExtraSlot::raw(1, 0, mss, kind).0);
+            });
+        }
+        drop(RxDrop::ExtraKind, 201, &|peer: &mut Peer<'_>| {
+            peer.data(0, EXTRA, 100);
+            for _ in 0..200 {
+                peer.extra(gso, true);
+            }
+        });
     });
 }
 
@@ -423,7 +451,7 @@ fn refills_come_in_chunks() {
 #[test]
 fn a_dry_pool_is_reported_only_when_the_backend_has_too_few() {
     let page = page();
-    let mut queue = RxQueue::new(&*page).unwrap();
+    let mut queue = RxQueue::new(&page).unwrap();
     let refill = queue.refill(&mut pool(5));
     assert!(refill.starved && refill.kick.is_needed());
     assert_eq!(queue.posted(), 5, "a little is better than nothing");
@@ -520,7 +548,7 @@ proptest! {
         start in prop_oneof![Just(0_u32), Just(u32::MAX - 100)],
     ) {
         let page = page();
-        let mut queue = RxQueue::new_at(&*page, start).unwrap();
+        let mut queue = RxQueue::new_at(&page, start).unwrap();
         let mut pool = pool(5000);
         let mut ours: BTreeSet<u32> = BTreeSet::new();
         let mut peer = Peer { page: &page, at: start };

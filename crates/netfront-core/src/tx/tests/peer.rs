@@ -1,20 +1,14 @@
 //! A guest memory that checks its callers, and a backend on raw words.
 
-use std::boxed::Box;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::vec::Vec;
 
 use netif::GrantRef;
 use netif::features::Features;
 
+pub(super) use crate::test_page::{Page, page};
 use crate::tx::*;
-
-pub(super) type Page = [AtomicU32; 1024];
-
-pub(super) fn page() -> Box<Page> {
-    Box::new(core::array::from_fn(|_| AtomicU32::new(0)))
-}
 
 /// Everything a Linux backend offers.
 pub(super) fn linux() -> Features {
