@@ -67,11 +67,13 @@ impl Closed {
     const PAUSED: Self = Self(1);
     const LOW_POWER: Self = Self(1 << 1);
     const REMOVED: Self = Self(1 << 2);
+    /// `MiniportHaltEx` has begun: NDIS is told nothing any more.
+    const HALTING: Self = Self(1 << 3);
 
     /// The status of lists, none when they are taken.
     fn gate(bits: u32) -> Option<Status> {
         let has = |closed: Self| bits & closed.0 != 0;
-        if has(Self::REMOVED) {
+        if has(Self::REMOVED) || has(Self::HALTING) {
             Some(Status::NOT_ACCEPTED)
         } else if has(Self::LOW_POWER) {
             Some(Status::LOW_POWER_STATE)
@@ -497,6 +499,12 @@ impl Adapter {
         self.mail().send(Messages::GONE, irql);
     }
 
+    /// The halt begins: the connection is closed, and NDIS told nothing of it.
+    pub(crate) fn halt(&self, irql: &mut Passive<'_>) {
+        self.change_closed(Closed::HALTING.0, 0, irql);
+        self.mail().send(Messages::EXIT, irql);
+    }
+
     /// Around a suspend of the domain.
     pub(crate) fn suspend(&self, phase: SuspendPhase, irql: &mut Passive<'_>) {
         match phase {
@@ -536,7 +544,11 @@ impl Adapter {
     /// Tells NDIS of the link.
     pub(crate) fn set_link(&self, up: bool, _irql: &Passive<'_>) {
         self.link_up.store(up, Ordering::Release);
-        let low = self.closed.load(Ordering::Acquire) & Closed::LOW_POWER.0 != 0;
+        let closed = self.closed.load(Ordering::Acquire);
+        if closed & Closed::HALTING.0 != 0 {
+            return;
+        }
+        let low = closed & Closed::LOW_POWER.0 != 0;
         let link = match (up, low) {
             (true, _) => Link::Up(self.identity().speed),
             (false, true) => Link::Unknown,

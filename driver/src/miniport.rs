@@ -182,7 +182,7 @@ impl Miniport {
             return;
         };
         if let Some(thread) = self.thread.take() {
-            adapter.mail().send(Messages::EXIT, irql);
+            adapter.halt(irql);
             thread.join(irql);
         }
         if let Some(registration) = self.suspend.take() {
