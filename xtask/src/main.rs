@@ -3,6 +3,7 @@
 //! Each verb does its own set-up ([`setup`]) and ends with a non-zero exit code on failure.
 
 mod build;
+mod demo;
 mod identity;
 mod lint;
 mod miri;
@@ -31,6 +32,8 @@ enum Verb {
     Build,
     /// Build, then add INF files, catalogs, signatures and a zip for pnputil to target/package.
     Package(package::Options),
+    /// Do all set-up, then the main job: both drivers move data by TCP through a vif; results in target/demo.
+    Demo(demo::Options),
     /// Do all set-up, build the drivers, then run every test (with FILTER: those whose name has it).
     Test(test::Options),
     /// Check formatting, clippy and documentation, warnings denied.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Build => build::run(),
         Verb::Package(options) => package::run(&options),
+        Verb::Demo(options) => demo::run(&options),
         Verb::Test(options) => test::run(&options),
         Verb::Lint => lint::run(),
         Verb::Setup => setup::run(setup::Purpose::Test),

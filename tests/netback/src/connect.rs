@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use xen_abi::xenbus::XenbusState;
 
 use crate::config::Reconnect;
+use crate::counters::QueueCounters;
 use crate::ctrl::Ctrl;
 use crate::host::{Host, SharedPage, Store};
 use crate::queue::{Port, Queue};
@@ -206,6 +207,10 @@ impl<P: SharedPage> Netback<P> {
     ) -> Queue<P> {
         Queue {
             id,
+            traffic: QueueCounters {
+                port: tx_port.number,
+                ..QueueCounters::default()
+            },
             tx,
             rx,
             tx_port,

@@ -1,5 +1,18 @@
 //! Counters, as `ethtool -S` and the interface statistics show them. "rx" is towards the guest.
 
+/// What happened on one queue since it was connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueCounters {
+    /// Packets from the guest.
+    pub tx_packets: u64,
+    /// Packets to the guest.
+    pub rx_packets: u64,
+    /// Events from the guest.
+    pub events: u64,
+    /// Our event-channel port that the guest's TX events come to.
+    pub port: u32,
+}
+
 /// What happened on a vif since it was probed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each name says what is counted")]

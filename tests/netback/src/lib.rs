@@ -46,7 +46,7 @@ mod vif;
 mod wire;
 
 pub use config::{Config, ExtraPolicy, Features, Preset, Reconnect, ResponseMode, Timeouts};
-pub use counters::Counters;
+pub use counters::{Counters, QueueCounters};
 pub use frame::{CsumError, complete_checksum};
 pub use hash::{HashState, toeplitz};
 pub use host::{Events, GntStatus, Grants, Host, SharedPage, Store, WatchId};

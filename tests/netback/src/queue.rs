@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::counters::QueueCounters;
 use crate::ring::BackRing;
 use crate::wire::{FrameHash, FrameMeta};
 
@@ -84,6 +85,8 @@ pub(crate) struct Queue<P> {
     pub(crate) backlog_bytes: usize,
     pub(crate) stalled: bool,
     pub(crate) last_rx_ns: u64,
+
+    pub(crate) traffic: QueueCounters,
 
     /// Grants that stay mapped, and whether read-only.
     pub(crate) grefs: BTreeMap<u32, (P, bool)>,

@@ -294,6 +294,7 @@ impl<P: SharedPage> Netback<P> {
             self.endless(host, q, false);
         }
         self.counters.rx_packets += 1;
+        self.queues[q].traffic.rx_packets += 1;
         self.counters.rx_bytes += waiting.frame.len() as u64;
         self.queues[q].last_rx_ns = self.now_ns;
     }

@@ -191,6 +191,7 @@ impl<P: SharedPage> Netback<P> {
             })
         });
         self.counters.tx_packets += 1;
+        self.queues[q].traffic.tx_packets += 1;
         self.counters.tx_bytes += frame.len() as u64;
         self.counters.tx_slots += packet.slots.len() as u64;
         let meta = FrameMeta {

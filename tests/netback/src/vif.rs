@@ -3,7 +3,7 @@
 use xen_abi::xenbus::XenbusState;
 
 use crate::config::{Config, ResponseMode};
-use crate::counters::Counters;
+use crate::counters::{Counters, QueueCounters};
 use crate::ctrl::Ctrl;
 use crate::hash::HashState;
 use crate::host::{Events, Host, SharedPage, WatchId};
@@ -132,7 +132,9 @@ impl<P: SharedPage> Netback<P> {
             queue.tx_scheduled |= tx_event;
             queue.rx_wake |= rx_event;
             let id = queue.id;
-            self.counters.events += u64::from(tx_event) + u64::from(rx_event);
+            let events = u64::from(tx_event) + u64::from(rx_event);
+            queue.traffic.events += events;
+            self.counters.events += events;
             if !asked {
                 self.counters.events_spurious += 1;
                 self.broken(id, Rule::NotifyUnasked(id));
@@ -289,6 +291,11 @@ impl<P: SharedPage> Netback<P> {
     /// The counters.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// The counters of one queue.
+    pub fn queue_counters(&self, queue: usize) -> Option<QueueCounters> {
+        self.queues.get(queue).map(|q| q.traffic)
     }
 
     /// What the control ring set.

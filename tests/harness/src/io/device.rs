@@ -34,6 +34,8 @@ pub(crate) struct Device {
     pub(crate) owner: String,
     /// The device object below it in its stack.
     pub(crate) lower: usize,
+    /// `IoDeleteDevice` was called while a device was attached above: the object goes when that one detaches.
+    pub(crate) delete_pending: bool,
     /// The harness's own device: dispatched without a driver.
     pub(crate) native: bool,
     /// Interrupt of each message, for a native device with interrupts.
@@ -95,7 +97,8 @@ extern "win64" fn create(
 
 extern "win64" fn delete(object: Object) {
     let kernel = kernel();
-    let Some(device) = kernel.io.devices.lock().remove(&(object as usize)) else {
+    let known = kernel.io.devices.lock().get(&(object as usize)).cloned();
+    let Some(device) = known.filter(|device| !device.delete_pending) else {
         rules::violate(
             &rules::DEVICE,
             format!("{object:p} is no live device object"),
@@ -111,10 +114,11 @@ extern "win64" fn delete(object: Object) {
             ),
         );
     }
-    if !field!(object, DEVICE_OBJECT, AttachedDevice)
+    let covered = !field!(object, DEVICE_OBJECT, AttachedDevice)
         .load()
-        .is_null()
-    {
+        .is_null();
+    let enumerated = field!(object, DEVICE_OBJECT, Flags).load() & BUS_ENUMERATED != 0;
+    if covered && !enumerated {
         rules::violate(
             &rules::DEVICE,
             format!("device {object:p} deleted below another device"),
@@ -130,6 +134,20 @@ extern "win64" fn delete(object: Object) {
         }
         link = field!(at, DEVICE_OBJECT, NextDevice);
     }
+    if covered && enumerated {
+        // A bus driver deletes its device in REMOVE_DEVICE, before the function driver above has detached.
+        if let Some(device) = kernel.io.devices.lock().get_mut(&(object as usize)) {
+            device.delete_pending = true;
+        }
+        return;
+    }
+    release(object);
+}
+
+/// The memory of a deleted device is given back.
+fn release(object: Object) {
+    let kernel = kernel();
+    kernel.io.devices.lock().remove(&(object as usize));
     crate::pnp::deleted(object as usize);
     kernel.pool.free(object as usize, None);
 }
@@ -175,6 +193,15 @@ extern "win64" fn detach(target: Object) {
     field!(target, DEVICE_OBJECT, AttachedDevice).store(core::ptr::null_mut());
     if let Some(device) = kernel().io.devices.lock().get_mut(&(upper as usize)) {
         device.lower = 0;
+    }
+    let pending = kernel()
+        .io
+        .devices
+        .lock()
+        .get(&(target as usize))
+        .is_some_and(|device| device.delete_pending);
+    if pending {
+        release(target);
     }
 }
 

@@ -1,0 +1,27 @@
+//! The whole machine: the shipped `xenbus.sys` and `netfront.sys` in the harness, on the simulated Xen, with
+//! XenStore, the toolstack and the model backend on the other side.
+//!
+//! [`World::builder`] is where a test starts.
+
+mod capture;
+mod host;
+mod machine;
+mod memory;
+mod network;
+mod peer;
+mod rss;
+mod stack;
+mod store;
+mod traffic;
+mod world;
+
+pub use capture::Capture;
+pub use host::HostPage;
+pub use machine::{Vif, Xen, XenPlatform};
+pub use network::{Network, Nobody};
+pub use peer::{Peer, WireCounters};
+pub use rss::parameters as rss_parameters;
+pub use stack::{End, Progress, Stack};
+pub use store::Store;
+pub use traffic::{GuestStack, Moved};
+pub use world::{Builder, World, driver_image};

@@ -1,0 +1,304 @@
+//! The nodes: values, permissions and generations.
+
+use std::collections::BTreeMap;
+
+/// XenStore's own limits for an unprivileged domain (tools/xenstored, defaults of its options).
+pub(crate) const NODES_MAX: usize = 1000;
+/// Largest value, bytes.
+const VALUE_MAX: usize = 2048;
+/// Longest absolute path.
+const PATH_MAX: usize = 3072;
+/// Most permissions of a node.
+pub(crate) const PERMS_MAX: usize = 5;
+
+/// An error as XenStore names it on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal(pub(crate) &'static str);
+
+/// A path of the tree, checked: absolute, without a trailing slash, `/` alone for the root.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Path(String);
+
+impl Path {
+    /// Checks a path that domain `domid` names; a relative one starts at its home.
+    pub(crate) fn parse(text: &[u8], domid: u16) -> Result<Self, Refusal> {
+        let text = std::str::from_utf8(text).map_err(|_| Refusal("EINVAL"))?;
+        let absolute = if text.starts_with('/') {
+            text.to_owned()
+        } else {
+            format!("/local/domain/{domid}/{text}")
+        };
+        let legal = |c: char| c.is_ascii_alphanumeric() || "-/_@".contains(c);
+        let bad = absolute.len() > PATH_MAX
+            || absolute.contains("//")
+            || absolute.len() > 1 && absolute.ends_with('/')
+            || !absolute.chars().all(legal);
+        if bad {
+            return Err(Refusal("EINVAL"));
+        }
+        Ok(Self(absolute))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn parent(&self) -> Option<Self> {
+        let (parent, _) = self.0.rsplit_once('/')?;
+        match (self.0.len(), parent) {
+            (1, _) => None,
+            (_, "") => Some(Self("/".into())),
+            (_, parent) => Some(Self(parent.into())),
+        }
+    }
+
+    /// Whether the path is `other` or below it.
+    pub(crate) fn is_within(&self, other: &str) -> bool {
+        other == "/"
+            || self
+                .0
+                .strip_prefix(other)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// What a domain may do with a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Perm {
+    pub(crate) domid: u16,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+}
+
+impl Perm {
+    /// Parses `r5`, `w5`, `b5` or `n5`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
+        let (letter, number) = text.split_at_checked(1).ok_or(Refusal("EINVAL"))?;
+        let (read, write) = match letter {
+            "r" => (true, false),
+            "w" => (false, true),
+            "b" => (true, true),
+            "n" => (false, false),
+            _ => return Err(Refusal("EINVAL")),
+        };
+        let domid = number.parse().map_err(|_| Refusal("EINVAL"))?;
+        Ok(Self { domid, read, write })
+    }
+
+    pub(crate) fn text(self) -> String {
+        let letter = match (self.read, self.write) {
+            (true, false) => 'r',
+            (false, true) => 'w',
+            (true, true) => 'b',
+            (false, false) => 'n',
+        };
+        format!("{letter}{}", self.domid)
+    }
+}
+
+/// One node.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) value: Vec<u8>,
+    /// The first names the owner and what everybody else may do.
+    pub(crate) perms: Vec<Perm>,
+    /// Changes with every change of value, permissions or children.
+    pub(crate) generation: u64,
+}
+
+impl Node {
+    fn allows(&self, domid: u16, write: bool) -> bool {
+        let owner = self.perms.first();
+        if domid == 0 || owner.is_some_and(|perm| perm.domid == domid) {
+            return true;
+        }
+        let named = self.perms.iter().skip(1).find(|perm| perm.domid == domid);
+        named
+            .or(owner)
+            .is_some_and(|perm| if write { perm.write } else { perm.read })
+    }
+}
+
+/// All nodes.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    nodes: BTreeMap<Path, Node>,
+    generation: u64,
+}
+
+impl Tree {
+    pub(crate) fn new() -> Self {
+        let root = Node {
+            value: Vec::new(),
+            perms: vec![Perm {
+                domid: 0,
+                read: true,
+                write: false,
+            }],
+            generation: 0,
+        };
+        Self {
+            nodes: BTreeMap::from([(Path("/".into()), root)]),
+            generation: 0,
+        }
+    }
+
+    fn tick(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
+    }
+
+    /// A node that `domid` may read or write.
+    pub(crate) fn get(&self, path: &Path, domid: u16, write: bool) -> Result<&Node, Refusal> {
+        let node = self.nodes.get(path).ok_or_else(|| self.absent(path, domid))?;
+        if node.allows(domid, write) {
+            Ok(node)
+        } else {
+            Err(Refusal("EACCES"))
+        }
+    }
+
+    /// What a domain is told of a node that is not there: no more than it may know.
+    fn absent(&self, path: &Path, domid: u16) -> Refusal {
+        let mut at = path.parent();
+        while let Some(parent) = at {
+            if let Some(node) = self.nodes.get(&parent) {
+                let known = node.allows(domid, false);
+                return Refusal(if known { "ENOENT" } else { "EACCES" });
+            }
+            at = parent.parent();
+        }
+        Refusal("ENOENT")
+    }
+
+    /// Generation of the last change anywhere.
+    pub(crate) fn now(&self) -> u64 {
+        self.generation
+    }
+
+    /// Generation of a node.
+    pub(crate) fn generation(&self, path: &Path) -> Option<u64> {
+        self.nodes.get(path).map(|node| node.generation)
+    }
+
+    /// Names of the children.
+    pub(crate) fn children(&self, path: &Path) -> Vec<String> {
+        let prefix = if path.0 == "/" {
+            "/".to_owned()
+        } else {
+            format!("{}/", path.0)
+        };
+        self.nodes
+            .range(Path(prefix.clone())..)
+            .map_while(|(path, _)| path.0.strip_prefix(&prefix))
+            .filter(|rest| !rest.is_empty() && !rest.contains('/'))
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    fn owned(&self, domid: u16) -> usize {
+        let owner = |node: &&Node| node.perms.first().is_some_and(|perm| perm.domid == domid);
+        self.nodes.values().filter(owner).count()
+    }
+
+    /// Makes a node and its missing parents, as `domid`. Nothing happens if it exists.
+    pub(crate) fn make(&mut self, path: &Path, domid: u16) -> Result<(), Refusal> {
+        let mut missing = vec![path.clone()];
+        let mut at = path.parent();
+        let base = loop {
+            let parent = at.ok_or(Refusal("EINVAL"))?;
+            if self.nodes.contains_key(&parent) {
+                break parent;
+            }
+            at = parent.parent();
+            missing.push(parent);
+        };
+        if self.nodes.contains_key(path) {
+            return self.get(path, domid, true).map(|_| ());
+        }
+        let mut perms = self.get(&base, domid, true)?.perms.clone();
+        if domid != 0 {
+            if self.owned(domid) + missing.len() > NODES_MAX {
+                return Err(Refusal("ENOSPC"));
+            }
+            if let Some(owner) = perms.first_mut() {
+                owner.domid = domid;
+            }
+        }
+        let generation = self.tick();
+        if let Some(node) = self.nodes.get_mut(&base) {
+            node.generation = generation;
+        }
+        for path in missing {
+            let node = Node {
+                value: Vec::new(),
+                perms: perms.clone(),
+                generation,
+            };
+            self.nodes.insert(path, node);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write(&mut self, path: &Path, value: &[u8], domid: u16) -> Result<(), Refusal> {
+        if domid != 0 && value.len() > VALUE_MAX {
+            return Err(Refusal("ENOSPC"));
+        }
+        self.make(path, domid)?;
+        let generation = self.tick();
+        if let Some(node) = self.nodes.get_mut(path) {
+            node.value = value.to_vec();
+            node.generation = generation;
+        }
+        Ok(())
+    }
+
+    /// Removes a node and all below it; returns what was removed.
+    pub(crate) fn remove(&mut self, path: &Path, domid: u16) -> Result<Vec<Path>, Refusal> {
+        let Some(parent) = path.parent() else {
+            return Err(Refusal("EINVAL"));
+        };
+        if !self.nodes.contains_key(path) {
+            // Removing what is not there is no error, if the parent is.
+            return self.get(&parent, domid, true).map(|_| Vec::new());
+        }
+        self.get(path, domid, true)?;
+        let generation = self.tick();
+        if let Some(node) = self.nodes.get_mut(&parent) {
+            node.generation = generation;
+        }
+        let gone: Vec<Path> = self
+            .nodes
+            .range(path.clone()..)
+            .map_while(|(at, _)| at.0.starts_with(&path.0).then_some(at))
+            .filter(|at| at.is_within(&path.0))
+            .cloned()
+            .collect();
+        for path in &gone {
+            self.nodes.remove(path);
+        }
+        Ok(gone)
+    }
+
+    pub(crate) fn set_perms(
+        &mut self,
+        path: &Path,
+        perms: Vec<Perm>,
+        domid: u16,
+    ) -> Result<(), Refusal> {
+        let node = self.get(path, domid, false)?;
+        let owner = node.perms.first().map(|perm| perm.domid);
+        if domid != 0 && (owner != Some(domid) || perms.first().map(|perm| perm.domid) != owner) {
+            return Err(Refusal("EACCES"));
+        }
+        if perms.is_empty() || perms.len() > PERMS_MAX {
+            return Err(Refusal("EINVAL"));
+        }
+        let generation = self.tick();
+        if let Some(node) = self.nodes.get_mut(path) {
+            node.perms = perms;
+            node.generation = generation;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! TCP above the driver: the guest's stack, on top of NDIS's protocol interface.
+
+use harness::ndis::{Frame, Received, SendList, SendOptions};
+use harness::{DeviceId, SECOND};
+
+use crate::stack::Stack;
+use crate::world::World;
+
+/// Frames given to the driver in one chain.
+const CHAIN: usize = 32;
+
+/// What moved between the stack and the driver.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Frames sent, and failed.
+    pub sent: u64,
+    /// Sends that the driver failed.
+    pub failed: u64,
+    /// Frames received, by the processor they were indicated on.
+    pub received: Vec<u64>,
+    /// Received frames whose hash was told and compared with the backend's function.
+    pub hashes: u64,
+    /// Of those, the ones that were wrong.
+    pub hash_mismatches: u64,
+}
+
+/// The guest's stack on one interface.
+#[derive(Debug)]
+pub struct GuestStack {
+    /// The stack.
+    pub stack: Stack,
+    /// The interface it is bound to.
+    pub device: DeviceId,
+    /// Its number in XenStore.
+    pub handle: u32,
+    /// What moved.
+    pub moved: Moved,
+}
+
+impl GuestStack {
+    /// Binds a stack to an interface.
+    #[must_use]
+    pub const fn new(stack: Stack, device: DeviceId, handle: u32) -> Self {
+        Self {
+            stack,
+            device,
+            handle,
+            moved: Moved {
+                sent: 0,
+                failed: 0,
+                received: Vec::new(),
+                hashes: 0,
+                hash_mismatches: 0,
+            },
+        }
+    }
+
+    /// Takes what the driver received and gives it what the stack sends; runs the machine until it is idle.
+    /// Whether anything moved.
+    pub fn turn(&mut self, world: &mut World) -> bool {
+        let mut worked = false;
+        {
+            let protocol = world.protocol(self.device);
+            for frame in protocol.take_received() {
+                let cpu = frame.cpu as usize;
+                if self.moved.received.len() <= cpu {
+                    self.moved.received.resize(cpu + 1, 0);
+                }
+                self.moved.received[cpu] += 1;
+                self.check_hash(world, &frame);
+                self.stack.receive(frame.bytes);
+                worked = true;
+            }
+            for sent in protocol.take_sent() {
+                self.moved.failed += u64::from(!sent.is_success());
+                worked = true;
+            }
+            worked |= self.stack.poll(world.harness().now());
+            while self.stack.frames_waiting() > 0 {
+                let chain: Vec<SendList> = core::iter::from_fn(|| self.stack.next_frame())
+                    .take(CHAIN)
+                    .map(|bytes| SendList::one(Frame::new(bytes)))
+                    .collect();
+                self.moved.sent += chain.len() as u64;
+                let done = protocol.send(chain, SendOptions::default());
+                assert!(done.is_ok(), "sending: {done:?}\n{}", world.story());
+                worked = true;
+            }
+        }
+        world.settle();
+        worked
+    }
+
+    /// Compares the hash that came with a frame with what the hash function says of its bytes.
+    fn check_hash(&mut self, world: &World, frame: &Received) {
+        let function = frame.slot(ndis_sys::NetBufferListHashInfo) & 0xFF;
+        if function == 0 {
+            return;
+        }
+        let told = frame.slot(ndis_sys::NetBufferListHashValue);
+        let expected = world.xen(|xen| {
+            let vif = xen.vifs.get(&self.handle)?;
+            vif.backend.hash_state().hash(&frame.bytes)
+        });
+        self.moved.hashes += 1;
+        if expected.is_none_or(|expected| u64::from(expected.value) != told) {
+            self.moved.hash_mismatches += 1;
+        }
+    }
+
+    /// Lets the stacks work until `done` says so, for at most `seconds` of virtual time.
+    ///
+    /// # Panics
+    /// When the time is over.
+    pub fn run(&mut self, world: &mut World, seconds: u64, mut done: impl FnMut(&mut Self, &World) -> bool) {
+        let end = world.harness().now() + seconds * SECOND;
+        while !done(self, world) {
+            if self.turn(world) {
+                continue;
+            }
+            let now = world.harness().now();
+            assert!(now < end, "not done after {seconds} s: {:?}\n{}", self.stack.progress(), world.story());
+            // Nothing at this moment: time goes to the next thing that is due on either side.
+            let next = self.stack.next_deadline(now).unwrap_or(end).min(now + SECOND / 100);
+            world.pass(next.saturating_sub(now).clamp(100, SECOND / 100));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask demo`: the drivers at work.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{
+    build,
+    process,
+    setup::{self, Purpose},
+};
+
+/// Options of `cargo xtask demo`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Queues of the vif.
+    #[arg(long, default_value_t = 4)]
+    queues: u16,
+    /// Processors of the guest.
+    #[arg(long, default_value_t = 4)]
+    cpus: u32,
+    /// Moves data for at least this many seconds, and at least 256 MiB each way.
+    #[arg(long, default_value_t = 0)]
+    seconds: u64,
+    /// Seed of the scheduler: the same seed gives the same run.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Builds the drivers and the program in `tests/world`, and runs it. Results are in `target/demo`.
+///
+/// # Errors
+/// Set-up or build failed, or the drivers did.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    setup::run(Purpose::Build)?;
+    build::drivers(&process::root(), &process::target_dir())?;
+    let mut compile = process::cargo();
+    compile.args(["build", "--release", "--package", "world", "--bin", "demo"]);
+    process::run("building the demo", &mut compile)?;
+    let program = process::target_dir().join("release").join("demo");
+    let mut demo = process::program(program);
+    demo.env("NETFRONT_PACKAGE_DIR", build::package_dir());
+    demo.arg("--out").arg(process::target_dir().join("demo"));
+    for (name, value) in [
+        ("--queues", u64::from(options.queues)),
+        ("--cpus", u64::from(options.cpus)),
+        ("--seconds", options.seconds),
+        ("--seed", options.seed),
+    ] {
+        demo.arg(name).arg(value.to_string());
+    }
+    process::run("the demo", &mut demo)
+}
