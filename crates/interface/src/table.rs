@@ -72,10 +72,12 @@ pub struct SuspendRegistration(pub *mut c_void);
 pub type EventCallback = unsafe extern "C" fn(cookie: *mut c_void);
 
 /// Called at `PASSIVE_LEVEL` when something at or below the watched path changed, and once after
-/// the registration. May call any function but [`XenbusInterface::watch_remove`] on its own watch.
+/// the registration. May call any function but [`XenbusInterface::watch_remove`] on its own watch. All
+/// callbacks of all children are called by one thread, one after another: none may wait for another.
 pub type WatchCallback = unsafe extern "C" fn(cookie: *mut c_void);
 
-/// What happens to the domain; see [`SuspendCallback`].
+/// What happens to the domain; see [`SuspendCallback`]. A sleep of the system is told in the same
+/// way.
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SuspendPhase(pub u32);
@@ -83,8 +85,10 @@ pub struct SuspendPhase(pub u32);
 impl SuspendPhase {
     /// The domain is about to be suspended: stop using rings and channels.
     pub const BEFORE: Self = Self(0);
-    /// The domain runs again, perhaps on another host: grants, channels and watches of before are
-    /// gone (watches are registered again by `xenbus.sys`); connect anew.
+    /// The domain runs again, perhaps on another host. Grants of before grant nothing and channels are
+    /// dead (no port, no events, notifying does nothing): give both back as ever, and connect anew.
+    /// Watches are registered again by `xenbus.sys`; transactions end with
+    /// [`crate::STATUS_STORE_CONFLICT`].
     pub const AFTER: Self = Self(1);
     /// The suspend did not take place: what was there still is.
     pub const CANCELLED: Self = Self(2);
@@ -135,7 +139,8 @@ pub struct XenbusInterface {
     /// How many references could still be set aside. IRQL <= `DISPATCH_LEVEL`.
     pub grants_free: unsafe extern "C" fn(context: *mut c_void) -> usize,
 
-    /// Opens a channel for the domain `remote` to bind, masked. IRQL = `PASSIVE_LEVEL`.
+    /// Opens a channel for the domain `remote` to bind, masked. IRQL = `PASSIVE_LEVEL`. Where events
+    /// cannot interrupt the processor of `placement` (null: none is wished) they interrupt the first.
     pub event_open: unsafe extern "C" fn(
         context: *mut c_void,
         remote: u16,
@@ -144,7 +149,7 @@ pub struct XenbusInterface {
         placement: *const UpcallPlacement,
         channel: *mut EventChannel,
     ) -> NTSTATUS,
-    /// Number of its port, for XenStore. IRQL: any.
+    /// Number of its port, for XenStore; 0 when a suspend has taken it. IRQL: any.
     pub event_port: unsafe extern "C" fn(context: *mut c_void, channel: EventChannel) -> u32,
     /// Notifies the other end. IRQL <= `DISPATCH_LEVEL`.
     pub event_notify: unsafe extern "C" fn(context: *mut c_void, channel: EventChannel),
@@ -152,7 +157,9 @@ pub struct XenbusInterface {
     /// called for it, the channel stays masked, and the caller must look again itself.
     /// IRQL <= `DISPATCH_LEVEL`.
     pub event_unmask: unsafe extern "C" fn(context: *mut c_void, channel: EventChannel) -> BOOLEAN,
-    /// Moves the upcalls to another processor. IRQL <= `DISPATCH_LEVEL`.
+    /// Moves the upcalls to another processor. IRQL <= `DISPATCH_LEVEL`. `STATUS_NOT_SUPPORTED`:
+    /// events cannot interrupt that one (Xen gives one line for all, or the vCPU is past the 32nd);
+    /// they go where they went.
     pub event_place: unsafe extern "C" fn(
         context: *mut c_void,
         channel: EventChannel,
@@ -162,7 +169,8 @@ pub struct XenbusInterface {
     pub event_close: unsafe extern "C" fn(context: *mut c_void, channel: EventChannel),
 
     /// Starts a transaction. IRQL = `PASSIVE_LEVEL`, as all of XenStore; every request waits for its
-    /// reply at most 5 s ([`crate::STATUS_STORE_TIMEOUT`]).
+    /// reply at most 5 s ([`crate::STATUS_STORE_TIMEOUT`]). `STATUS_DEVICE_NOT_READY`: the connection is
+    /// of no use, or a suspend came between; whether the request was carried out is not known.
     pub transaction_start:
         unsafe extern "C" fn(context: *mut c_void, transaction: *mut Transaction) -> NTSTATUS,
     /// Ends it. [`crate::STATUS_STORE_CONFLICT`]: nothing was done; do the whole again.
