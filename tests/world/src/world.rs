@@ -279,6 +279,14 @@ impl World {
         self.start_bus();
     }
 
+    /// Stops the bus and starts it with new resources, as the plug and play manager does when others need some.
+    pub fn rebalance_bus(&mut self) {
+        let bus = self.bus();
+        self.must("QUERY_STOP of the bus", self.harness.query_stop(bus));
+        self.must("STOP of the bus", self.harness.stop_device(bus));
+        self.start_bus();
+    }
+
     /// Asks the bus for its children; new ones get `netfront.sys`, vanished ones are removed.
     pub fn enumerate(&mut self) {
         let changes = self.expect("enumeration", self.harness.enumerate(self.bus()));
