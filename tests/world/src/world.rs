@@ -151,7 +151,7 @@ impl Drop for World {
 const GUEST: u16 = 1;
 
 impl World {
-    /// Four processors, seed 0, 256 MiB, everything offered.
+    /// Four processors, seed 0, 1 GiB, everything offered.
     #[must_use]
     pub fn builder() -> Builder {
         Builder {
@@ -161,7 +161,7 @@ impl World {
             },
             amd: false,
             seed: 0,
-            ram: 256 << 20,
+            ram: 1 << 30,
         }
     }
 

@@ -118,7 +118,8 @@ fn a_deaf_backend_hangs_nothing() {
             }
         });
         world.boot();
-        world.pass(60 * SECOND);
+        // Longer than the driver waits for a backend to become Connected.
+        world.pass(150 * SECOND);
         let device = world.interfaces()[0];
         assert!(!world.protocol(device).link().is_connected(), "{}", world.story());
         let said = world.harness().log().iter().any(|line| line.text.contains("netfront::connection"));
