@@ -138,7 +138,7 @@ fn a_frame_the_guest_sends_arrives_whole() {
         .map(|len: usize| {
             let mut frame = vec![0xFF; 6];
             frame.extend([0, 0x16, 0x3E, 0, 1, 0, 0x88, 0xB5]);
-            frame.extend((frame.len()..len).map(|at| (at * 7 % 251) as u8));
+            frame.extend((frame.len()..len).map(|at| at.to_le_bytes()[0].wrapping_mul(7)));
             frame
         })
         .collect();
