@@ -31,7 +31,8 @@ impl Guest {
     fn call(&mut self, kind: u32, transaction: u32, payload: &[u8]) -> Vec<(u32, String)> {
         let page = self.memory.page(0);
         let mut bytes = Vec::new();
-        for word in [kind, self.next, transaction, payload.len() as u32] {
+        let len = u32::try_from(payload.len()).expect("a short payload");
+        for word in [kind, self.next, transaction, len] {
             bytes.extend(word.to_le_bytes());
         }
         bytes.extend(payload);
