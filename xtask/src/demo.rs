@@ -4,8 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    build,
-    process,
+    build, process,
     setup::{self, Purpose},
 };
 
