@@ -11,6 +11,7 @@ mod package;
 mod process;
 mod reproducible;
 mod setup;
+mod sim;
 mod tally;
 mod test;
 
@@ -34,6 +35,8 @@ enum Verb {
     Package(package::Options),
     /// Do all set-up, then the main job: both drivers move data by TCP through a vif; results in target/demo.
     Demo(demo::Options),
+    /// Run the drivers' start, traffic and stop under many schedules: --seeds N.
+    Sim(sim::Options),
     /// Do all set-up, build the drivers, then run every test (with FILTER: those whose name has it).
     Test(test::Options),
     /// Check formatting, clippy and documentation, warnings denied.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Build => build::run(),
         Verb::Package(options) => package::run(&options),
         Verb::Demo(options) => demo::run(&options),
+        Verb::Sim(options) => sim::run(&options),
         Verb::Test(options) => test::run(&options),
         Verb::Lint => lint::run(),
         Verb::Setup => setup::run(setup::Purpose::Test),

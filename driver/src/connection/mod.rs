@@ -14,12 +14,11 @@ use netif::GrantRef;
 use netif::features::Features;
 use netif::publication::{Ports, Publication, QueueKeys};
 use nt::irql::Passive;
-use nt::pool::PoolSlice;
 use nt::status::Status;
 use xen_abi::xenbus::XenbusState;
 
-use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef};
+use crate::keywords::MAX_QUEUES;
 use crate::mail::Messages;
 use crate::queue::{Channels, Remote, processor_of};
 use crate::rss::Placement;
@@ -52,8 +51,8 @@ struct Worker<'a> {
     backend: Option<Backend>,
     backend_watch: Option<WakeOn>,
     terms: Option<Terms>,
-    channels: PoolSlice<Option<Channels>>,
-    keys: PoolSlice<QueueKeys>,
+    channels: [Option<Channels>; MAX_QUEUES as usize],
+    keys: [QueueKeys; MAX_QUEUES as usize],
     /// Queues of the present connection.
     queues: usize,
     hashing: Option<Hashing>,
@@ -68,16 +67,7 @@ struct Worker<'a> {
 /// The thread. Ends when it is told to, and disconnected.
 pub(crate) fn run(adapter: AdapterRef, irql: &mut Passive<'_>) {
     let adapter = adapter.get();
-    match Worker::try_new(adapter) {
-        Ok(mut worker) => worker.run(irql),
-        Err(status) => {
-            nt::log_error!("no memory for the connection: {status:?}");
-            while !adapter.mail().receive(None, irql).has(Messages::EXIT) {
-                adapter.mail().disconnected(irql);
-            }
-            adapter.mail().disconnected(irql);
-        }
-    }
+    Worker::new(adapter).run(irql);
 }
 
 /// Milliseconds of a clock that does not go back.
@@ -86,27 +76,26 @@ fn now() -> u64 {
 }
 
 impl<'a> Worker<'a> {
-    fn try_new(adapter: &'a Adapter) -> Result<Self, Status> {
-        let count = adapter.queues().len();
+    fn new(adapter: &'a Adapter) -> Self {
         let no_keys = QueueKeys {
             tx_ring: GrantRef::default(),
             rx_ring: GrantRef::default(),
             ports: Ports::Shared(0),
         };
-        Ok(Self {
+        Self {
             adapter,
             machine: Connection::new(),
             watchdog: Watchdog::new(now()),
             backend: None,
             backend_watch: None,
             terms: None,
-            channels: PoolSlice::try_from_fn(TAG, count, |_| None)?,
-            keys: PoolSlice::try_from_fn(TAG, count, |_| no_keys)?,
+            channels: [const { None }; MAX_QUEUES as usize],
+            keys: [no_keys; MAX_QUEUES as usize],
             queues: 0,
             hashing: None,
             traffic: false,
             draining: false,
-        })
+        }
     }
 
     fn run(&mut self, irql: &mut Passive<'_>) {
@@ -181,8 +170,10 @@ impl<'a> Worker<'a> {
 
     fn take(&mut self, messages: Messages, irql: &mut Passive<'_>) {
         if messages.has(Messages::GONE) {
-            self.feed(Event::BackendGone, irql);
-            // Nobody is left to say good-bye to.
+            // The system may take the device while its backend lives: that one has to let go of our pages first.
+            if !self.is_backend_there(irql) {
+                self.feed(Event::BackendGone, irql);
+            }
             self.feed(Event::Stop, irql);
         }
         if messages.has(Messages::RESUMED) {
@@ -250,6 +241,13 @@ impl<'a> Worker<'a> {
                 self.feed(Event::Cable(false), irql);
             }
         }
+    }
+
+    /// Whether the backend we know still has a state.
+    fn is_backend_there(&self, irql: &Passive<'_>) -> bool {
+        let state = |backend: &Backend| store::state(self.adapter.bus(), &backend.path, irql);
+        let known = self.backend.as_ref().map(state);
+        matches!(known, Some(Ok(Some(_))))
     }
 
     /// Something watched changed: who serves us, its state, the cable.

@@ -73,6 +73,11 @@ impl Handles {
         self.references.lock().get(&object).copied().unwrap_or(0)
     }
 
+    /// The object is gone; another one may come to its address.
+    pub(crate) fn forget_references(&self, object: usize) {
+        self.references.lock().remove(&object);
+    }
+
     pub(crate) fn add_reference(&self, object: usize, by: i64) -> i64 {
         let mut references = self.references.lock();
         let count = references.entry(object).or_insert(0);

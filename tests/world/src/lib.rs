@@ -10,6 +10,7 @@ mod memory;
 mod network;
 mod peer;
 mod rss;
+pub mod scenario;
 mod stack;
 mod store;
 mod traffic;

@@ -151,7 +151,7 @@ impl Drop for World {
 const GUEST: u16 = 1;
 
 impl World {
-    /// Four processors, seed 0, 256 MiB, everything offered.
+    /// Four processors, seed 0, 1 GiB, everything offered.
     #[must_use]
     pub fn builder() -> Builder {
         Builder {
@@ -161,7 +161,7 @@ impl World {
             },
             amd: false,
             seed: 0,
-            ram: 256 << 20,
+            ram: 1 << 30,
         }
     }
 
@@ -276,6 +276,14 @@ impl World {
     pub fn boot(&mut self) {
         self.enter_drivers();
         self.plug_bus();
+        self.start_bus();
+    }
+
+    /// Stops the bus and starts it with new resources, as the plug and play manager does when others need some.
+    pub fn rebalance_bus(&mut self) {
+        let bus = self.bus();
+        self.must("QUERY_STOP of the bus", self.harness.query_stop(bus));
+        self.must("STOP of the bus", self.harness.stop_device(bus));
         self.start_bus();
     }
 

@@ -196,6 +196,7 @@ pub(crate) fn deleted(object: usize) {
         );
     }
     kernel.pnp.forget(object);
+    kernel.handles.forget_references(object);
 }
 
 /// `IoRequestDeviceEject` was called.

@@ -101,15 +101,20 @@ fn check_unique(children: &[usize]) {
     }
 }
 
-/// The system has let go of a removed device: the reference of its report is dropped.
+/// A device was removed. One that is still there keeps its node, and the node the reference of its report: it may
+/// be started again. Of one that is gone the system lets go.
 pub(crate) fn release(device: usize) {
     let kernel = kernel();
-    kernel.handles.add_reference(device, -1);
-    if kernel.pnp.knows(device) {
-        kernel.pnp.update(device, |node| {
-            if node.state == NodeState::Removed && !node.missing {
-                node.state = NodeState::Added;
-            }
-        });
+    if !kernel.pnp.knows(device) {
+        return;
     }
+    if kernel.pnp.node(device).missing {
+        kernel.handles.add_reference(device, -1);
+        return;
+    }
+    kernel.pnp.update(device, |node| {
+        if node.state == NodeState::Removed {
+            node.state = NodeState::Added;
+        }
+    });
 }
