@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Instead: this many starts and stops, with traffic, in every way there is.
     #[arg(long)]
     cycles: Option<u32>,
+    /// Instead: fails each call of an export that may fail, one per run, until there are no more.
+    #[arg(long)]
+    faults: bool,
     /// Runs each seed twice and compares the traces.
     #[arg(long)]
     twice: bool,
@@ -41,6 +44,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     sim.args(["--first", &options.first.to_string()]);
     if let Some(cycles) = options.cycles {
         sim.args(["--cycles", &cycles.to_string()]);
+    }
+    if options.faults {
+        sim.arg("--faults");
     }
     if options.twice {
         sim.arg("--twice");

@@ -7,7 +7,9 @@ use std::time::Duration;
 use pcap_file::DataLink;
 use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
-use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
+use pcap_file::pcapng::blocks::interface_description::{
+    InterfaceDescriptionBlock, InterfaceDescriptionOption,
+};
 
 /// `epb_flags`: inbound and outbound, as the guest sees it.
 const INBOUND: u32 = 1;
@@ -23,7 +25,9 @@ pub struct Capture {
 
 impl core::fmt::Debug for Capture {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        out.debug_struct("Capture").field("frames", &self.frames).finish_non_exhaustive()
+        out.debug_struct("Capture")
+            .field("frames", &self.frames)
+            .finish_non_exhaustive()
     }
 }
 
@@ -35,8 +39,12 @@ impl Capture {
     pub fn new(out: Box<dyn Write + Send>, most: u64) -> Result<Self, pcap_file::PcapError> {
         let mut writer = PcapNgWriter::new(out)?;
         let mut interface = InterfaceDescriptionBlock::new(DataLink::ETHERNET, 0);
-        interface.options.push(InterfaceDescriptionOption::IfName(Cow::Borrowed("vif")));
-        interface.options.push(InterfaceDescriptionOption::IfTsResol(9));
+        interface
+            .options
+            .push(InterfaceDescriptionOption::IfName(Cow::Borrowed("vif")));
+        interface
+            .options
+            .push(InterfaceDescriptionOption::IfTsResol(9));
         writer.write_pcapng_block(interface)?;
         Ok(Self {
             writer,

@@ -57,25 +57,46 @@ impl Grants for Host<'_> {
     type Page = HostPage;
 
     fn map(&mut self, _domid: u16, gref: u32, readonly: bool) -> Result<HostPage, GntStatus> {
-        self.machine.map_grant(BACKEND, gref, readonly).map(HostPage).map_err(status)
+        self.machine
+            .map_grant(BACKEND, gref, readonly)
+            .map(HostPage)
+            .map_err(status)
     }
 
     fn unmap(&mut self, page: HostPage) -> Result<(), GntStatus> {
         self.machine.unmap_grant(page.0).map_err(status)
     }
 
-    fn copy_from(&mut self, _domid: u16, gref: u32, offset: usize, out: &mut [u8]) -> Result<(), GntStatus> {
-        self.machine.copy_from_grant(BACKEND, gref, offset, out).map_err(status)
+    fn copy_from(
+        &mut self,
+        _domid: u16,
+        gref: u32,
+        offset: usize,
+        out: &mut [u8],
+    ) -> Result<(), GntStatus> {
+        self.machine
+            .copy_from_grant(BACKEND, gref, offset, out)
+            .map_err(status)
     }
 
-    fn copy_to(&mut self, _domid: u16, gref: u32, offset: usize, bytes: &[u8]) -> Result<(), GntStatus> {
-        self.machine.copy_to_grant(BACKEND, gref, offset, bytes).map_err(status)
+    fn copy_to(
+        &mut self,
+        _domid: u16,
+        gref: u32,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<(), GntStatus> {
+        self.machine
+            .copy_to_grant(BACKEND, gref, offset, bytes)
+            .map_err(status)
     }
 }
 
 impl Events for Host<'_> {
     fn bind_interdomain(&mut self, _domid: u16, remote_port: u32) -> Result<u32, i32> {
-        self.machine.backend_bind(BACKEND, remote_port).map_err(|error| error.0)
+        self.machine
+            .backend_bind(BACKEND, remote_port)
+            .map_err(|error| error.0)
     }
 
     fn close(&mut self, port: u32) {

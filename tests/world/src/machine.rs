@@ -30,7 +30,9 @@ pub struct Vif {
 
 impl core::fmt::Debug for Vif {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        out.debug_struct("Vif").field("backend", &self.backend).finish_non_exhaustive()
+        out.debug_struct("Vif")
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,12 +121,17 @@ impl Xen {
         let handle = config.handle;
         let guest = config.frontend;
         let backend_domain = config.backend;
-        let (front, back) = (toolstack::frontend_dir(&config), toolstack::backend_dir(&config));
+        let (front, back) = (
+            toolstack::frontend_dir(&config),
+            toolstack::backend_dir(&config),
+        );
         // The directory appears last, when it is complete: libxl writes it in one transaction.
         let mut host = Host::new(&mut self.machine, &mut self.store);
         toolstack::publish(&mut host, &config);
-        self.store.set_perms(&front, &format!("n{guest} r{backend_domain}"));
-        self.store.set_perms(&back, &format!("n{backend_domain} r{guest}"));
+        self.store
+            .set_perms(&front, &format!("n{guest} r{backend_domain}"));
+        self.store
+            .set_perms(&back, &format!("n{backend_domain} r{guest}"));
         for dir in [&front, &back] {
             for child in self.store.children(dir) {
                 let perms = if dir == &front {
@@ -139,9 +146,9 @@ impl Xen {
         self.store.set_perms(&home, &format!("n0 r{guest}"));
         let mut host = Host::new(&mut self.machine, &mut self.store);
         let gated = config.hotplug_gate;
-        let backend = Netback::probe(&mut host, config.clone());
+        let backend = Netback::probe(&mut host, config);
         if gated {
-            toolstack::hotplug_done(&mut host, &config);
+            toolstack::hotplug_done(&mut host, backend.config());
         }
         self.vifs.insert(handle, Vif { backend, network });
     }
@@ -170,7 +177,8 @@ impl Xen {
         (1..=self.machine.config().max_port)
             .map(|port| self.machine.port_state(port))
             .find_map(|(state, vcpu)| {
-                let peer = matches!(state, PortState::Interdomain { port, .. } if port == backend_port);
+                let peer =
+                    matches!(state, PortState::Interdomain { port, .. } if port == backend_port);
                 peer.then_some(vcpu)
             })
             .unwrap_or(0)
@@ -196,10 +204,14 @@ impl Xen {
                 self.store_port = Some((guest_port, own));
             }
         }
-        let Some((_, own)) = self.store_port else { return false };
+        let Some((_, own)) = self.store_port else {
+            return false;
+        };
         self.machine.backend_take(own);
-        let Some(page) = self.machine.frame(self.machine.config().store_pfn) else { return false };
-        let moved = self.store.poll(&page);
+        let Some(page) = self.machine.frame(self.machine.config().store_pfn) else {
+            return false;
+        };
+        let moved = self.store.poll(page);
         if moved {
             self.machine.backend_notify(own);
         }
@@ -215,7 +227,10 @@ impl Xen {
             worked |= vif.network.poll(now);
             let mut host = Host::new(&mut self.machine, &mut self.store);
             worked |= vif.backend.poll(&mut host, &mut *vif.network, now * 100);
-            let deadlines = [vif.backend.next_deadline().map(|at| at.div_ceil(100)), vif.network.next_deadline()];
+            let deadlines = [
+                vif.backend.next_deadline().map(|at| at.div_ceil(100)),
+                vif.network.next_deadline(),
+            ];
             soonest = deadlines.into_iter().flatten().chain(soonest).min();
         }
         self.machine.check_grants();
@@ -272,7 +287,11 @@ impl XenPlatform {
     /// # Panics
     /// Before the harness was built and after [`XenPlatform::end`].
     pub fn with<R>(&self, body: impl FnOnce(&mut Xen) -> R) -> R {
-        body(lock(&self.0.xen).as_mut().expect("Xen lives as long as the world"))
+        body(
+            lock(&self.0.xen)
+                .as_mut()
+                .expect("Xen lives as long as the world"),
+        )
     }
 
     /// Ends Xen: before the harness, whose memory it uses.
@@ -311,7 +330,9 @@ impl Platform for XenPlatform {
     }
 
     fn port_in(&self, cpu: u32, port: u16, width: u8) -> u32 {
-        let answer = lock(&self.0.xen).as_mut().and_then(|xen| xen.machine.io_read(port, width));
+        let answer = lock(&self.0.xen)
+            .as_mut()
+            .and_then(|xen| xen.machine.io_read(port, width));
         answer.unwrap_or_else(|| self.0.bare.port_in(cpu, port, width))
     }
 
@@ -332,18 +353,29 @@ impl Platform for XenPlatform {
 
     fn hypercall(&self, cpu: u32, call: Hypercall) -> u64 {
         let mut guard = lock(&self.0.xen);
-        let Some(xen) = guard.as_mut() else { return (-38_i64).cast_unsigned() };
+        let Some(xen) = guard.as_mut() else {
+            return (-38_i64).cast_unsigned();
+        };
         if call.amd != xen.amd {
             // The instruction of the other vendor is an invalid opcode.
-            xen.faults.push(format!("hypercall {} by the other vendor's instruction", call.number));
+            xen.faults.push(format!(
+                "hypercall {} by the other vendor's instruction",
+                call.number
+            ));
         }
         // The line follows the pending flag, which the guest may have cleared since the last exit.
         xen.machine.update_callback_line();
-        xen.machine.hypercall(cpu, call.number, call.arguments).cast_unsigned()
+        xen.machine
+            .hypercall(cpu, call.number, call.arguments)
+            .cast_unsigned()
     }
 
     fn poll(&self) -> bool {
-        let Some(harness) = self.harness() else { return false };
-        lock(&self.0.xen).as_mut().is_some_and(|xen| xen.poll(&harness))
+        let Some(harness) = self.harness() else {
+            return false;
+        };
+        lock(&self.0.xen)
+            .as_mut()
+            .is_some_and(|xen| xen.poll(&harness))
     }
 }

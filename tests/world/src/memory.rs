@@ -36,6 +36,8 @@ unsafe impl GuestMemory for GuestRam {
             self.0.translate(page * PAGE)?;
             page += 1;
         }
-        Some(core::ptr::with_exposed_provenance_mut(usize::try_from(va).ok()?))
+        Some(core::ptr::with_exposed_provenance_mut(
+            usize::try_from(va).ok()?,
+        ))
     }
 }

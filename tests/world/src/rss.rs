@@ -9,9 +9,9 @@ use ndis_sys::{
 
 /// The secret key of Microsoft's RSS verification suite.
 const KEY: [u8; 40] = [
-    0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b,
-    0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac,
-    0x01, 0xfa,
+    0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0,
+    0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30, 0xf2, 0x0c,
+    0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
 ];
 /// Entries of the indirection table, and bytes of each (`PROCESSOR_NUMBER`).
 const ENTRIES: usize = 128;
@@ -35,15 +35,42 @@ pub fn parameters(processors: &[u8]) -> Vec<u8> {
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes();
     let short = |value: usize| u16::try_from(value).unwrap_or(u16::MAX).to_le_bytes();
     let size = short(NDIS_SIZEOF_RECEIVE_SCALE_PARAMETERS_REVISION_2);
-    put(&mut out, 0, &[NDIS_OBJECT_TYPE_RSS_PARAMETERS, NDIS_RECEIVE_SCALE_PARAMETERS_REVISION_2]);
+    put(
+        &mut out,
+        0,
+        &[
+            NDIS_OBJECT_TYPE_RSS_PARAMETERS,
+            NDIS_RECEIVE_SCALE_PARAMETERS_REVISION_2,
+        ],
+    );
     put(&mut out, 2, &size);
     let types = ndis_sys::NDIS_HASH_IPV4 | ndis_sys::NDIS_HASH_TCP_IPV4;
     let information = types | ndis_sys::NdisHashFunctionToeplitz;
-    put(&mut out, offset_of!(Parameters, HashInformation), &information.to_le_bytes());
-    put(&mut out, offset_of!(Parameters, IndirectionTableSize), &short(ENTRIES * ENTRY));
-    put(&mut out, offset_of!(Parameters, IndirectionTableOffset), &number(table));
-    put(&mut out, offset_of!(Parameters, HashSecretKeySize), &short(KEY.len()));
-    put(&mut out, offset_of!(Parameters, HashSecretKeyOffset), &number(key));
+    put(
+        &mut out,
+        offset_of!(Parameters, HashInformation),
+        &information.to_le_bytes(),
+    );
+    put(
+        &mut out,
+        offset_of!(Parameters, IndirectionTableSize),
+        &short(ENTRIES * ENTRY),
+    );
+    put(
+        &mut out,
+        offset_of!(Parameters, IndirectionTableOffset),
+        &number(table),
+    );
+    put(
+        &mut out,
+        offset_of!(Parameters, HashSecretKeySize),
+        &short(KEY.len()),
+    );
+    put(
+        &mut out,
+        offset_of!(Parameters, HashSecretKeyOffset),
+        &number(key),
+    );
     for (index, processor) in (0..ENTRIES).zip(processors.iter().cycle()) {
         // PROCESSOR_NUMBER: group, number, reserved.
         put(&mut out, table + index * ENTRY + 2, &[*processor]);

@@ -1,6 +1,6 @@
 //! Whole lives of the machine, for tests and for `cargo xtask sim`.
 
-use harness::DeviceId;
+use harness::{DeviceId, FaultPlan};
 use netback_model::Preset;
 
 use crate::peer::Peer;
@@ -48,9 +48,16 @@ pub fn exchange(world: &mut World, peer: &Peer, guest: &mut GuestStack, port: u1
         guest.stack.is_finished() && host.stack(|stack| stack.is_finished())
     });
     let hashes = |all: Vec<Progress>| -> Vec<[u8; 32]> {
-        all.iter().rev().take(2).map(|progress| progress.hash).collect()
+        all.iter()
+            .rev()
+            .take(2)
+            .map(|progress| progress.hash)
+            .collect()
     };
-    let (mine, theirs) = (hashes(guest.stack.progress()), hashes(peer.stack(|stack| stack.progress())));
+    let (mine, theirs) = (
+        hashes(guest.stack.progress()),
+        hashes(peer.stack(|stack| stack.progress())),
+    );
     assert_eq!(mine, theirs, "content differs\n{}", world.story());
 }
 
@@ -80,6 +87,33 @@ pub fn life(seed: u64) -> u64 {
     world.harness().trace_hash()
 }
 
+/// One life in which the `nth` call (from 0) of an export that may fail fails, be it in the start, with traffic, or in
+/// the stop. Whatever could not start is removed again; nothing may be left. Whether there were so many calls.
+///
+/// # Panics
+/// When anything is wrong.
+#[must_use]
+pub fn life_with_fault(seed: u64, nth: u64) -> bool {
+    let mut world = World::builder().cpus(2).seed(seed).build();
+    let peer = Peer::new(Stack::new(PEER_MAC, 1, 1500, 16 * 1024, 7), None);
+    world.add_vif(World::vif_config(Preset::Linux, 0), peer.clone());
+    world.harness().set_fault_plan(FaultPlan::Nth(nth));
+    if world.try_boot() {
+        world.pass(3 * harness::SECOND);
+        let ready = world.interfaces().into_iter().find(|device| {
+            let protocol = world.harness().protocol_of(*device);
+            protocol.is_some_and(|protocol| protocol.link().is_connected())
+        });
+        if let Some(device) = ready {
+            let mut guest = guest_on(device, 0, 16 * 1024);
+            exchange(&mut world, &peer, &mut guest, 5001, 5_000);
+        }
+    }
+    world.tear_down();
+    world.assert_nothing_left();
+    world.harness().faults_seen() > nth
+}
+
 /// How a cycle ends an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
@@ -96,7 +130,13 @@ enum Ending {
 /// # Panics
 /// When anything is wrong.
 pub fn cycles(seed: u64, count: u32, mut tell: impl FnMut(u32)) {
-    let boot = |seed| connected(World::builder().cpus(2).seed(seed), Preset::Linux, 16 * 1024);
+    let boot = |seed| {
+        connected(
+            World::builder().cpus(2).seed(seed),
+            Preset::Linux,
+            16 * 1024,
+        )
+    };
     let (mut world, mut peer) = boot(seed);
     for cycle in 0..count {
         let device = world.interfaces()[0];
@@ -106,7 +146,9 @@ pub fn cycles(seed: u64, count: u32, mut tell: impl FnMut(u32)) {
         exchange(&mut world, &peer, &mut guest, port, 5_000);
         // A transfer that will not end well is under way at each stop.
         peer.stack(|stack| stack.listen(1999, End::Sink, 1 << 20));
-        guest.stack.connect(1, 1999, End::Source { seed: 1 }, 1 << 20);
+        guest
+            .stack
+            .connect(1, 1999, End::Source { seed: 1 }, 1 << 20);
         guest.run(&mut world, 60, |guest, _| guest.stack.moved() > 20_000);
         let ending = match cycle % 5 {
             0 | 1 => Ending::Disable,

@@ -137,7 +137,9 @@ pub struct Stack {
 
 impl core::fmt::Debug for Stack {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        out.debug_struct("Stack").field("streams", &self.streams).finish_non_exhaustive()
+        out.debug_struct("Stack")
+            .field("streams", &self.streams)
+            .finish_non_exhaustive()
     }
 }
 
@@ -252,10 +254,12 @@ impl Stack {
     pub fn poll(&mut self, now: u64) -> bool {
         let mut worked = !self.frames.received.is_empty();
         let made = self.frames.made.len();
-        self.interface.poll(instant(now), &mut self.frames, &mut self.sockets);
+        self.interface
+            .poll(instant(now), &mut self.frames, &mut self.sockets);
         if self.advance() {
             worked = true;
-            self.interface.poll(instant(now), &mut self.frames, &mut self.sockets);
+            self.interface
+                .poll(instant(now), &mut self.frames, &mut self.sockets);
         }
         worked | (self.frames.made.len() != made)
     }
@@ -376,7 +380,12 @@ mod tests {
             }
             if !worked {
                 let next = [a.next_deadline(now), b.next_deadline(now)];
-                now = next.into_iter().flatten().min().expect("a timer").max(now + 10);
+                now = next
+                    .into_iter()
+                    .flatten()
+                    .min()
+                    .expect("a timer")
+                    .max(now + 10);
             }
         }
         let (a, b) = (a.progress(), b.progress());

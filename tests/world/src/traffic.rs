@@ -112,16 +112,30 @@ impl GuestStack {
     ///
     /// # Panics
     /// When the time is over.
-    pub fn run(&mut self, world: &mut World, seconds: u64, mut done: impl FnMut(&mut Self, &World) -> bool) {
+    pub fn run(
+        &mut self,
+        world: &mut World,
+        seconds: u64,
+        mut done: impl FnMut(&mut Self, &World) -> bool,
+    ) {
         let end = world.harness().now() + seconds * SECOND;
         while !done(self, world) {
             if self.turn(world) {
                 continue;
             }
             let now = world.harness().now();
-            assert!(now < end, "not done after {seconds} s: {:?}\n{}", self.stack.progress(), world.story());
+            assert!(
+                now < end,
+                "not done after {seconds} s: {:?}\n{}",
+                self.stack.progress(),
+                world.story()
+            );
             // Nothing at this moment: time goes to the next thing that is due on either side.
-            let next = self.stack.next_deadline(now).unwrap_or(end).min(now + SECOND / 100);
+            let next = self
+                .stack
+                .next_deadline(now)
+                .unwrap_or(end)
+                .min(now + SECOND / 100);
             world.pass(next.saturating_sub(now).clamp(100, SECOND / 100));
         }
     }

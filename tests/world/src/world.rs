@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use harness::{DeviceId, DriverId, Harness, NodeState, RootDevice, SECOND, Stop, Value};
 use harness::ndis::Protocol;
+use harness::{DeviceId, DriverId, Harness, NodeState, RootDevice, SECOND, Stop, Value};
 use netback_model::{Config, Preset};
 
 use crate::machine::{Xen, XenPlatform};
@@ -102,9 +102,9 @@ impl Builder {
             .expect("the system has memory for the guest");
         let mut load = |name: &str, service: &str| {
             let path = driver_image(name);
-            harness
-                .load_driver(&path, service)
-                .unwrap_or_else(|error| panic!("{}: {error:?}; run: cargo xtask build", path.display()))
+            harness.load_driver(&path, service).unwrap_or_else(|error| {
+                panic!("{}: {error:?}; run: cargo xtask build", path.display())
+            })
         };
         let xenbus = load("xenbus.sys", "xenbus");
         let netfront = load("netfront.sys", "netfront");
@@ -114,6 +114,8 @@ impl Builder {
             seed: self.seed,
             xenbus,
             netfront,
+            entered: Vec::new(),
+            lenient: false,
             bus: None,
             children: Vec::new(),
         }
@@ -136,6 +138,10 @@ pub struct World {
     seed: u64,
     xenbus: DriverId,
     netfront: DriverId,
+    /// Drivers whose `DriverEntry` succeeded.
+    entered: Vec<DriverId>,
+    /// Drivers may fail to start.
+    lenient: bool,
     bus: Option<DeviceId>,
     children: Vec<Child>,
 }
@@ -212,8 +218,11 @@ impl World {
     /// Turns RSS on for an interface: hashed flows go to these processors. Returns the NDIS status.
     pub fn set_rss(&self, device: DeviceId, processors: &[u8]) -> i32 {
         let value = crate::rss::parameters(processors);
-        let result = self.protocol(device).set(ndis_sys::OID_GEN_RECEIVE_SCALE_PARAMETERS, value);
-        self.expect("OID_GEN_RECEIVE_SCALE_PARAMETERS", result).status
+        let result = self
+            .protocol(device)
+            .set(ndis_sys::OID_GEN_RECEIVE_SCALE_PARAMETERS, value);
+        self.expect("OID_GEN_RECEIVE_SCALE_PARAMETERS", result)
+            .status
     }
 
     /// Everything the drivers said, and every rule they broke: for messages of failing tests.
@@ -226,10 +235,18 @@ impl World {
             text.push_str(&format!("VIOLATION {violation}\n"));
         }
         self.xen(|xen| {
-            text.push_str(&format!("xen: {:?} {:?}\n", xen.machine.violations(), xen.faults));
+            text.push_str(&format!(
+                "xen: {:?} {:?}\n",
+                xen.machine.violations(),
+                xen.faults
+            ));
             for (handle, vif) in &xen.vifs {
                 let backend = &vif.backend;
-                text.push_str(&format!("vif {handle}: {:?} {:?}\n", backend.state(), backend.rules().all()));
+                text.push_str(&format!(
+                    "vif {handle}: {:?} {:?}\n",
+                    backend.state(),
+                    backend.rules().all()
+                ));
             }
         });
         text
@@ -241,20 +258,29 @@ impl World {
 
     fn must(&self, what: &str, result: Result<i32, Stop>) {
         let status = self.expect(what, result);
-        assert!(status >= 0, "{what}: {:#x}\n{}", status.cast_unsigned(), self.story());
+        assert!(
+            status >= 0,
+            "{what}: {:#x}\n{}",
+            status.cast_unsigned(),
+            self.story()
+        );
     }
 
     /// Runs both `DriverEntry`.
     pub fn enter_drivers(&mut self) {
-        let status = self.harness.call_driver_entry(self.xenbus);
-        self.must("DriverEntry of xenbus.sys", status);
-        let status = self.harness.call_driver_entry(self.netfront);
-        self.must("DriverEntry of netfront.sys", status);
+        for driver in [self.xenbus, self.netfront] {
+            let status = self.harness.call_driver_entry(driver);
+            self.must("DriverEntry", status);
+            self.entered.push(driver);
+        }
     }
 
     /// Puts the platform device on the PCI bus and attaches `xenbus.sys`.
     pub fn plug_bus(&mut self) {
-        let device = self.expect("plug", self.harness.add_root_device(RootDevice::xen_platform()));
+        let device = self.expect(
+            "plug",
+            self.harness.add_root_device(RootDevice::xen_platform()),
+        );
         self.bus = Some(device);
         self.must("AddDevice", self.harness.attach(device, self.xenbus));
     }
@@ -267,7 +293,12 @@ impl World {
     /// Starts the bus, lists its children and starts them.
     pub fn start_bus(&mut self) {
         let status = self.try_start_bus();
-        assert!(status >= 0, "START of the bus: {:#x}\n{}", status.cast_unsigned(), self.story());
+        assert!(
+            status >= 0,
+            "START of the bus: {:#x}\n{}",
+            status.cast_unsigned(),
+            self.story()
+        );
         self.enumerate();
         self.settle();
     }
@@ -287,6 +318,33 @@ impl World {
         self.start_bus();
     }
 
+    /// As [`World::boot`], where steps may fail: what failed is left for [`World::tear_down`]. Whether the bus runs.
+    pub fn try_boot(&mut self) -> bool {
+        for driver in [self.xenbus, self.netfront] {
+            let entered = self.harness.call_driver_entry(driver);
+            if self.expect("DriverEntry", entered) < 0 {
+                return false;
+            }
+            self.entered.push(driver);
+        }
+        let device = self.expect(
+            "plug",
+            self.harness.add_root_device(RootDevice::xen_platform()),
+        );
+        let attached = self.harness.attach(device, self.xenbus);
+        if self.expect("AddDevice", attached) < 0 {
+            return false;
+        }
+        self.bus = Some(device);
+        self.lenient = true;
+        let started = self.try_start_bus() >= 0;
+        if started {
+            self.enumerate();
+            self.settle();
+        }
+        started
+    }
+
     /// Asks the bus for its children; new ones get `netfront.sys`, vanished ones are removed.
     pub fn enumerate(&mut self) {
         let changes = self.expect("enumeration", self.harness.enumerate(self.bus()));
@@ -294,16 +352,41 @@ impl World {
             self.remove_departed(device);
         }
         for device in changes.arrived {
-            let attached = self.expect("AddDevice", self.harness.attach(device, self.netfront)) >= 0;
+            let attached =
+                self.expect("AddDevice", self.harness.attach(device, self.netfront)) >= 0;
             self.children.push(Child { device, attached });
-            if attached {
-                self.start_interface(device);
+            if attached && !self.start_child(device) {
+                // As the plug and play manager does with a device that does not start.
+                self.must("REMOVE", self.harness.remove_device(device));
+                self.set_attached(device, false);
+            }
+        }
+    }
+
+    /// Starts a child; false if it may fail and does.
+    fn start_child(&mut self, device: DeviceId) -> bool {
+        if !self.lenient {
+            self.start_interface(device);
+            return true;
+        }
+        self.expect("START of an interface", self.harness.start_device(device)) >= 0
+    }
+
+    fn set_attached(&mut self, device: DeviceId, attached: bool) {
+        for child in &mut self.children {
+            if child.device == device {
+                child.attached = attached;
             }
         }
     }
 
     fn remove_departed(&mut self, device: DeviceId) {
-        let started = |state| matches!(state, NodeState::Started | NodeState::Stopped | NodeState::StopPending);
+        let started = |state| {
+            matches!(
+                state,
+                NodeState::Started | NodeState::Stopped | NodeState::StopPending
+            )
+        };
         if self.harness.device_state(device).is_some_and(started) {
             self.must("SURPRISE_REMOVAL", self.harness.surprise_remove(device));
         }
@@ -314,7 +397,12 @@ impl World {
     /// Starts an interface whose driver is attached. A start that fails leaves it to be removed, as on Windows.
     pub fn start_interface(&mut self, device: DeviceId) {
         let status = self.expect("START of an interface", self.harness.start_device(device));
-        assert!(status >= 0, "START of an interface: {:#x}\n{}", status.cast_unsigned(), self.story());
+        assert!(
+            status >= 0,
+            "START of an interface: {:#x}\n{}",
+            status.cast_unsigned(),
+            self.story()
+        );
     }
 
     /// Lets everything happen that needs no waiting, plug and play included.
@@ -340,7 +428,9 @@ impl World {
         loop {
             let platform = self.platform.clone();
             let left = end.saturating_sub(self.harness.now());
-            let invalid = self.harness.run_until(left.min(SECOND / 10), || platform.with(&mut done));
+            let invalid = self
+                .harness
+                .run_until(left.min(SECOND / 10), || platform.with(&mut done));
             if invalid.is_ok() {
                 return;
             }
@@ -359,7 +449,9 @@ impl World {
     /// Waits until the backend of interface `handle` shows Connected.
     pub fn wait_connected(&mut self, handle: u32) {
         self.wait_for(30, "the backend does not become Connected", |xen| {
-            xen.vifs.get(&handle).is_some_and(|vif| vif.backend.published_state().0 == 4 && vif.backend.queue_count() > 0)
+            xen.vifs.get(&handle).is_some_and(|vif| {
+                vif.backend.published_state().0 == 4 && vif.backend.queue_count() > 0
+            })
         });
     }
 
@@ -367,11 +459,7 @@ impl World {
     pub fn disable_interface(&mut self, device: DeviceId) {
         self.must("QUERY_REMOVE", self.harness.query_remove(device));
         self.must("REMOVE", self.harness.remove_device(device));
-        for child in &mut self.children {
-            if child.device == device {
-                child.attached = false;
-            }
-        }
+        self.set_attached(device, false);
     }
 
     /// Tells the driver that an interface is gone, and removes it; its backend lives on.
@@ -384,11 +472,7 @@ impl World {
     /// Enables a disabled interface.
     pub fn enable_interface(&mut self, device: DeviceId) {
         self.must("AddDevice", self.harness.attach(device, self.netfront));
-        for child in &mut self.children {
-            if child.device == device {
-                child.attached = true;
-            }
-        }
+        self.set_attached(device, true);
         self.start_interface(device);
     }
 
@@ -396,22 +480,38 @@ impl World {
     pub fn tear_down(&mut self) {
         for child in core::mem::take(&mut self.children) {
             if child.attached {
-                self.must("QUERY_REMOVE", self.harness.query_remove(child.device));
-                self.must("REMOVE", self.harness.remove_device(child.device));
+                self.remove_in_order(child.device);
             }
         }
         if let Some(bus) = self.bus.take() {
-            self.must("QUERY_REMOVE of the bus", self.harness.query_remove(bus));
-            self.must("REMOVE of the bus", self.harness.remove_device(bus));
+            self.remove_in_order(bus);
         }
         self.unload();
     }
 
-    /// Unloads both drivers.
+    /// Asks whether a device may go, and has it go; asks again if somebody lacked the memory to answer.
+    fn remove_in_order(&self, device: DeviceId) {
+        if self.harness.device_state(device) == Some(NodeState::Started) {
+            let asked = self.expect("QUERY_REMOVE", self.harness.query_remove(device));
+            if asked < 0 && self.lenient {
+                self.must("CANCEL_REMOVE", self.harness.cancel_remove(device));
+                self.must("QUERY_REMOVE", self.harness.query_remove(device));
+            } else {
+                self.must("QUERY_REMOVE", Ok(asked));
+            }
+        }
+        self.must("REMOVE", self.harness.remove_device(device));
+    }
+
+    /// Unloads the drivers whose `DriverEntry` succeeded, in reverse.
     pub fn unload(&mut self) {
-        for driver in [self.netfront, self.xenbus] {
+        while let Some(driver) = self.entered.pop() {
             let done = self.harness.unload_driver(driver);
-            assert!(self.expect("unload", done), "a driver cannot be unloaded\n{}", self.story());
+            assert!(
+                self.expect("unload", done),
+                "a driver cannot be unloaded\n{}",
+                self.story()
+            );
         }
     }
 
@@ -425,7 +525,13 @@ impl World {
             let rules: Vec<String> = xen
                 .vifs
                 .iter()
-                .flat_map(|(handle, vif)| vif.backend.rules().all().iter().map(move |b| format!("vif {handle}: {b:?}")))
+                .flat_map(|(handle, vif)| {
+                    vif.backend
+                        .rules()
+                        .all()
+                        .iter()
+                        .map(move |b| format!("vif {handle}: {b:?}"))
+                })
                 .collect();
             (xen.machine.violations().to_vec(), xen.faults.clone(), rules)
         });
@@ -444,7 +550,11 @@ impl World {
     pub fn assert_nothing_left(&self) {
         self.assert_clean();
         let (leaks, watches, transactions) = self.xen(|xen| {
-            (xen.leaks(), xen.store.guest_watches(), xen.store.guest_transactions())
+            (
+                xen.leaks(),
+                xen.store.guest_watches(),
+                xen.store.guest_transactions(),
+            )
         });
         assert!(
             leaks.is_clean() && watches.is_empty() && transactions == 0,

@@ -19,7 +19,11 @@ fn start_and_stop(builder: world::Builder) {
     let mut world = builder.build();
     world.boot();
     let watches = world.xen(|xen| xen.store.guest_watches());
-    assert!(!watches.is_empty(), "the store is not connected\n{}", world.story());
+    assert!(
+        !watches.is_empty(),
+        "the store is not connected\n{}",
+        world.story()
+    );
     let feature = world.xen(|xen| xen.store.read("/local/domain/1/feature/hotplug/vif"));
     assert_eq!(feature.as_deref(), Some("1"), "{}", world.story());
     assert!(world.interfaces().is_empty());
@@ -41,7 +45,13 @@ fn the_bus_starts_with_two_level_channels() {
 #[test]
 fn the_bus_starts_with_the_line() {
     start_and_stop(World::builder().cpus(4).seed(3).upcall_vector(false));
-    start_and_stop(World::builder().cpus(2).seed(4).upcall_vector(false).fifo(false));
+    start_and_stop(
+        World::builder()
+            .cpus(2)
+            .seed(4)
+            .upcall_vector(false)
+            .fifo(false),
+    );
 }
 
 #[test]
@@ -64,7 +74,12 @@ fn interfaces_that_are_there_at_start_become_devices() {
             world.add_vif(World::vif_config(Preset::Linux, handle), Nobody::default());
         }
         world.boot();
-        assert_eq!(world.interfaces().len(), count as usize, "{}", world.story());
+        assert_eq!(
+            world.interfaces().len(),
+            count as usize,
+            "{}",
+            world.story()
+        );
         world.assert_clean();
         world.tear_down();
         world.assert_nothing_left();

@@ -15,13 +15,19 @@ fn peer() -> Peer {
 #[test]
 fn transactions_that_others_interfere_with_are_tried_again() {
     for conflicts in 1..4 {
-        let mut world = World::builder().cpus(2).seed(300 + u64::from(conflicts)).build();
+        let mut world = World::builder()
+            .cpus(2)
+            .seed(300 + u64::from(conflicts))
+            .build();
         let peer = peer();
         world.add_vif(World::vif_config(Preset::Linux, 0), peer.clone());
         world.xen(|xen| xen.store.interfere(conflicts));
         world.boot();
         world.wait_connected(0);
-        assert_eq!(world.xen(|xen| xen.store.counters().conflicts), u64::from(conflicts));
+        assert_eq!(
+            world.xen(|xen| xen.store.counters().conflicts),
+            u64::from(conflicts)
+        );
         let mut guest = guest_on(world.interfaces()[0], 0, WINDOW);
         exchange(&mut world, &peer, &mut guest, 5001, 10_000);
         world.tear_down();
@@ -31,7 +37,11 @@ fn transactions_that_others_interfere_with_are_tried_again() {
 
 #[test]
 fn slow_and_disordered_backends_carry_traffic() {
-    let modes = [ResponseMode::Delayed(50_000), ResponseMode::Delayed(3_000_000), ResponseMode::Reordered(5)];
+    let modes = [
+        ResponseMode::Delayed(50_000),
+        ResponseMode::Delayed(3_000_000),
+        ResponseMode::Reordered(5),
+    ];
     for (seed, mode) in (310..).zip(modes) {
         let mut world = World::builder().cpus(2).seed(seed).build();
         let peer = peer();
@@ -51,7 +61,8 @@ fn slow_and_disordered_backends_carry_traffic() {
 #[test]
 fn a_network_card_that_slept_carries_traffic_again() {
     for seed in 320..324 {
-        let (mut world, peer) = connected(World::builder().cpus(2).seed(seed), Preset::Linux, WINDOW);
+        let (mut world, peer) =
+            connected(World::builder().cpus(2).seed(seed), Preset::Linux, WINDOW);
         let device = world.interfaces()[0];
         for round in 0..2 {
             let mut guest = guest_on(device, 0, WINDOW);
@@ -71,7 +82,11 @@ fn a_network_card_that_slept_carries_traffic_again() {
 #[test]
 fn the_bus_is_stopped_and_started_again() {
     for (seed, vector) in [(330, true), (331, false)] {
-        let mut world = World::builder().cpus(2).seed(seed).upcall_vector(vector).build();
+        let mut world = World::builder()
+            .cpus(2)
+            .seed(seed)
+            .upcall_vector(vector)
+            .build();
         world.boot();
         for _ in 0..3 {
             world.rebalance_bus();
@@ -96,9 +111,16 @@ fn a_detach_the_toolstack_asks_for_ends_closed() {
     exchange(&mut world, &peer, &mut guest, 5001, 10_000);
     world.xen(|xen| xen.ask_detach(0));
     world.wait_for(30, "the frontend does not close", |xen| {
-        xen.store.read("/local/domain/1/device/vif/0/state").as_deref() == Some("6")
+        xen.store
+            .read("/local/domain/1/device/vif/0/state")
+            .as_deref()
+            == Some("6")
     });
-    assert!(!world.protocol(world.interfaces()[0]).link().is_connected(), "{}", world.story());
+    assert!(
+        !world.protocol(world.interfaces()[0]).link().is_connected(),
+        "{}",
+        world.story()
+    );
     world.xen(|xen| xen.destroy_vif(0));
     world.pass(SECOND);
     assert!(world.interfaces().is_empty(), "{}", world.story());
@@ -121,8 +143,16 @@ fn a_deaf_backend_hangs_nothing() {
         // Longer than the driver waits for a backend to become Connected.
         world.pass(150 * SECOND);
         let device = world.interfaces()[0];
-        assert!(!world.protocol(device).link().is_connected(), "{}", world.story());
-        let said = world.harness().log().iter().any(|line| line.text.contains("netfront::connection"));
+        assert!(
+            !world.protocol(device).link().is_connected(),
+            "{}",
+            world.story()
+        );
+        let said = world
+            .harness()
+            .log()
+            .iter()
+            .any(|line| line.text.contains("netfront::connection"));
         assert!(said, "{}", world.story());
         world.tear_down();
         world.assert_nothing_left();

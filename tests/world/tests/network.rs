@@ -17,9 +17,20 @@ fn the_link_comes_up_when_the_backend_is_connected() {
     world.wait_connected(0);
     world.settle();
     let device = world.interfaces()[0];
-    assert!(world.protocol(device).link().is_connected(), "{}", world.story());
-    let general = world.protocol(device).attributes().general.expect("general attributes");
-    assert_eq!(general.current_address, World::vif_config(Preset::Linux, 0).mac);
+    assert!(
+        world.protocol(device).link().is_connected(),
+        "{}",
+        world.story()
+    );
+    let general = world
+        .protocol(device)
+        .attributes()
+        .general
+        .expect("general attributes");
+    assert_eq!(
+        general.current_address,
+        World::vif_config(Preset::Linux, 0).mac
+    );
     world.tear_down();
     world.assert_nothing_left();
 }
@@ -135,10 +146,17 @@ fn a_frame_the_guest_sends_arrives_whole() {
         .iter()
         .map(|frame| harness::ndis::SendList::one(harness::ndis::Frame::new(frame.clone())))
         .collect();
-    let sent = world.protocol(device).send(lists, harness::ndis::SendOptions::default());
+    let sent = world
+        .protocol(device)
+        .send(lists, harness::ndis::SendOptions::default());
     assert!(sent.is_ok(), "{}", world.story());
     world.settle();
-    assert_eq!(*seen.0.lock().expect("nobody panicked"), frames, "{}", world.story());
+    assert_eq!(
+        *seen.0.lock().expect("nobody panicked"),
+        frames,
+        "{}",
+        world.story()
+    );
     world.tear_down();
     world.assert_nothing_left();
 }
@@ -147,26 +165,60 @@ fn a_frame_the_guest_sends_arrives_whole() {
 #[test]
 fn rss_spreads_flows_over_queues_and_hashes_are_right() {
     let mut world = World::builder().cpus(4).seed(80).build();
-    world.harness().set_default_keyword("*NumRssQueues", Some(harness::Value::text("4")));
+    world
+        .harness()
+        .set_default_keyword("*NumRssQueues", Some(harness::Value::text("4")));
     let peer = Peer::new(Stack::new(PEER_MAC, 1, 1500, 32 * 1024, 7), None);
     world.add_vif(World::vif_config(Preset::Linux, 0), peer.clone());
     world.boot();
     world.wait_connected(0);
-    assert_eq!(world.set_rss(world.interfaces()[0], &[0, 1, 2, 3]), 0, "{}", world.story());
+    assert_eq!(
+        world.set_rss(world.interfaces()[0], &[0, 1, 2, 3]),
+        0,
+        "{}",
+        world.story()
+    );
     world.settle();
-    assert_eq!(world.xen(|xen| xen.vifs[&0].backend.queue_count()), 4, "{}", world.story());
+    assert_eq!(
+        world.xen(|xen| xen.vifs[&0].backend.queue_count()),
+        4,
+        "{}",
+        world.story()
+    );
     let mut guest = guest(&world, 32 * 1024);
     for port in (5000..5032).step_by(2) {
         exchange(&mut world, &peer, &mut guest, port, 20_000);
     }
-    assert!(guest.moved.hashes > 100, "{:?}\n{}", guest.moved, world.story());
+    assert!(
+        guest.moved.hashes > 100,
+        "{:?}\n{}",
+        guest.moved,
+        world.story()
+    );
     assert_eq!(guest.moved.hash_mismatches, 0, "{}", world.story());
     let busy = world.xen(|xen| {
         let backend = &xen.vifs[&0].backend;
-        (0..4).filter_map(|queue| backend.queue_counters(queue)).filter(|queue| queue.rx_packets > 20).count()
+        (0..4)
+            .filter_map(|queue| backend.queue_counters(queue))
+            .filter(|queue| queue.rx_packets > 20)
+            .count()
     });
-    assert!(busy >= 3, "{busy} queues carry frames to the guest\n{}", world.story());
-    assert!(guest.moved.received.iter().filter(|frames| **frames > 20).count() >= 3, "{:?}", guest.moved);
+    assert!(
+        busy >= 3,
+        "{busy} queues carry frames to the guest\n{}",
+        world.story()
+    );
+    assert!(
+        guest
+            .moved
+            .received
+            .iter()
+            .filter(|frames| **frames > 20)
+            .count()
+            >= 3,
+        "{:?}",
+        guest.moved
+    );
     world.assert_clean();
     world.tear_down();
     world.assert_nothing_left();
@@ -176,7 +228,11 @@ fn rss_spreads_flows_over_queues_and_hashes_are_right() {
 fn tcp_flows_on_every_kind_of_event_channel() {
     let kinds = [(false, true), (true, false), (false, false)];
     for (seed, (fifo, vector)) in (90..).zip(kinds) {
-        let builder = World::builder().cpus(2).seed(seed).fifo(fifo).upcall_vector(vector);
+        let builder = World::builder()
+            .cpus(2)
+            .seed(seed)
+            .fifo(fifo)
+            .upcall_vector(vector);
         let (mut world, peer) = connected(builder, Preset::Linux, 32 * 1024);
         let mut guest = guest(&world, 32 * 1024);
         exchange(&mut world, &peer, &mut guest, 5001, 100_000);
@@ -190,10 +246,16 @@ fn tcp_flows_on_every_kind_of_event_channel() {
 #[test]
 fn a_vif_torn_out_with_traffic_running_leaves_nothing() {
     for seed in 100..106 {
-        let (mut world, peer) = connected(World::builder().cpus(2).seed(seed), Preset::Linux, 32 * 1024);
+        let (mut world, peer) = connected(
+            World::builder().cpus(2).seed(seed),
+            Preset::Linux,
+            32 * 1024,
+        );
         let mut first = guest(&world, 32 * 1024);
         peer.stack(|stack| stack.listen(5001, End::Sink, 1 << 20));
-        first.stack.connect(1, 5001, End::Source { seed: 1 }, 1 << 20);
+        first
+            .stack
+            .connect(1, 5001, End::Source { seed: 1 }, 1 << 20);
         first.run(&mut world, 60, |guest, _| guest.stack.moved() > 100_000);
         world.xen(|xen| xen.destroy_vif(0));
         world.pass(2 * harness::SECOND);
@@ -213,10 +275,16 @@ fn a_vif_torn_out_with_traffic_running_leaves_nothing() {
 #[test]
 fn surprise_removal_of_the_interface_with_traffic_running_is_clean() {
     for seed in 110..116 {
-        let (mut world, peer) = connected(World::builder().cpus(2).seed(seed), Preset::Linux, 32 * 1024);
+        let (mut world, peer) = connected(
+            World::builder().cpus(2).seed(seed),
+            Preset::Linux,
+            32 * 1024,
+        );
         let mut guest = guest(&world, 32 * 1024);
         peer.stack(|stack| stack.listen(5001, End::Sink, 1 << 20));
-        guest.stack.connect(1, 5001, End::Source { seed: 1 }, 1 << 20);
+        guest
+            .stack
+            .connect(1, 5001, End::Source { seed: 1 }, 1 << 20);
         guest.run(&mut world, 60, |guest, _| guest.stack.moved() > 100_000);
         world.surprise_remove_interface(world.interfaces()[0]);
         world.tear_down();
@@ -239,9 +307,17 @@ fn three_interfaces_carry_traffic_at_once() {
     assert_eq!(devices.len(), 3);
     for (handle, (device, peer)) in (0..).zip(devices.iter().zip(&peers)) {
         world.wait_connected(handle);
-        let mac = world.protocol(*device).attributes().general.expect("attributes").current_address;
+        let mac = world
+            .protocol(*device)
+            .attributes()
+            .general
+            .expect("attributes")
+            .current_address;
         let config = World::vif_config(Preset::Linux, handle);
-        assert_eq!(mac, config.mac, "devices come in the order of their handles");
+        assert_eq!(
+            mac, config.mac,
+            "devices come in the order of their handles"
+        );
         let mut guest = GuestStack::new(Stack::new(mac, 2, 1500, 16 * 1024, 8), *device, handle);
         exchange(&mut world, peer, &mut guest, 5001, 50_000);
     }

@@ -18,6 +18,9 @@ struct Options {
     /// Instead: this many starts and stops in every way there is.
     #[arg(long)]
     cycles: Option<u32>,
+    /// Instead: fails each call of an export that may fail, one per run, until there are no more.
+    #[arg(long)]
+    faults: bool,
     /// Runs each seed twice and compares the traces.
     #[arg(long)]
     twice: bool,
@@ -28,11 +31,32 @@ fn main() {
     let start = Instant::now();
     if let Some(count) = options.cycles {
         scenario::cycles(options.first, count, |cycle| {
-            if (cycle + 1) % 50 == 0 {
-                println!("{} cycles, {:.0} s", cycle + 1, start.elapsed().as_secs_f64());
+            if (cycle + 1).is_multiple_of(50) {
+                println!(
+                    "{} cycles, {:.0} s",
+                    cycle + 1,
+                    start.elapsed().as_secs_f64()
+                );
             }
         });
-        println!("{count} cycles passed in {:.0} s", start.elapsed().as_secs_f64());
+        println!(
+            "{count} cycles passed in {:.0} s",
+            start.elapsed().as_secs_f64()
+        );
+        return;
+    }
+    if options.faults {
+        let mut nth = 0;
+        while scenario::life_with_fault(options.first, nth) {
+            nth += 1;
+            if nth.is_multiple_of(100) {
+                println!("{nth} calls failed, {:.0} s", start.elapsed().as_secs_f64());
+            }
+        }
+        println!(
+            "each of {nth} calls failed once, in {:.0} s",
+            start.elapsed().as_secs_f64()
+        );
         return;
     }
     let next = AtomicU64::new(0);
@@ -48,14 +72,26 @@ fn main() {
                     let seed = options.first + index;
                     let hash = scenario::life(seed);
                     if options.twice {
-                        assert_eq!(hash, scenario::life(seed), "seed {seed}: the second run took another course");
+                        assert_eq!(
+                            hash,
+                            scenario::life(seed),
+                            "seed {seed}: the second run took another course"
+                        );
                     }
-                    if (index + 1) % 100 == 0 {
-                        println!("{} seeds, {:.0} s", index + 1, start.elapsed().as_secs_f64());
+                    if (index + 1).is_multiple_of(100) {
+                        println!(
+                            "{} seeds, {:.0} s",
+                            index + 1,
+                            start.elapsed().as_secs_f64()
+                        );
                     }
                 }
             });
         }
     });
-    println!("{} seeds passed in {:.0} s", options.seeds, start.elapsed().as_secs_f64());
+    println!(
+        "{} seeds passed in {:.0} s",
+        options.seeds,
+        start.elapsed().as_secs_f64()
+    );
 }

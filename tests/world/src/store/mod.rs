@@ -239,7 +239,16 @@ impl Store {
                 let visible = self.tree.get(path, self.domid, false);
                 // A domain is not told of what it may not read, but of its removal.
                 if visible.is_ok() || visible.is_err_and(|error| error == Refusal("ENOENT")) {
-                    events.push([&watch.path[..], rest.as_bytes(), b"\0", &watch.token[..], b"\0"].concat());
+                    events.push(
+                        [
+                            &watch.path[..],
+                            rest.as_bytes(),
+                            b"\0",
+                            &watch.token[..],
+                            b"\0",
+                        ]
+                        .concat(),
+                    );
                 }
             } else if gone.iter().any(|g| g.as_str() == watch.absolute) {
                 events.push([&watch.path[..], b"\0", &watch.token[..], b"\0"].concat());
@@ -257,7 +266,11 @@ impl Store {
         } else {
             Path::parse(path, self.domid)?.as_str().to_owned()
         };
-        if self.guest.iter().any(|w| w.path == path && w.token == token) {
+        if self
+            .guest
+            .iter()
+            .any(|w| w.path == path && w.token == token)
+        {
             return Err(Refusal("EEXIST"));
         }
         if self.guest.len() >= WATCHES_MAX {

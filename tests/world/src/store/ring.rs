@@ -1,4 +1,4 @@
-//! The guest's connection: messages on the ring page (xs_wire.h).
+//! The guest's connection: messages on the ring page (`xs_wire.h`).
 
 use xen_sim::Page;
 
@@ -40,7 +40,7 @@ const REQUESTS_PER_POLL: usize = 8;
 impl Store {
     /// Takes requests from the ring and puts answers and events there. Whether anything moved, in which case
     /// the guest is to be notified.
-    pub fn poll(&mut self, page: &Page) -> bool {
+    pub fn poll(&mut self, page: Page) -> bool {
         if self.malformed {
             return false;
         }
@@ -57,7 +57,7 @@ impl Store {
     }
 
     /// Moves bytes off the request ring.
-    fn receive(&mut self, page: &Page) -> bool {
+    fn receive(&mut self, page: Page) -> bool {
         let (cons, prod) = (page.read_u32(REQ_CONS), page.read_u32(REQ_PROD));
         let waiting = prod.wrapping_sub(cons);
         if waiting > RING {
@@ -76,7 +76,7 @@ impl Store {
     }
 
     /// Moves bytes onto the response ring.
-    fn transmit(&mut self, page: &Page) -> bool {
+    fn transmit(&mut self, page: Page) -> bool {
         let (cons, prod) = (page.read_u32(RSP_CONS), page.read_u32(RSP_PROD));
         let used = prod.wrapping_sub(cons);
         if used > RING {
@@ -98,7 +98,9 @@ impl Store {
     /// A whole message, if there is one.
     fn take_message(&mut self) -> Option<Message> {
         let word = |at: usize| -> Option<u32> {
-            Some(u32::from_le_bytes(self.incoming.get(at..at + 4)?.try_into().ok()?))
+            Some(u32::from_le_bytes(
+                self.incoming.get(at..at + 4)?.try_into().ok()?,
+            ))
         };
         let len = word(12)? as usize;
         if len > PAYLOAD_MAX {
@@ -157,7 +159,10 @@ impl Store {
                 self.look(transaction, &path, |tree| {
                     tree.get(&path, domid, false)?;
                     let names = tree.children(&path);
-                    Ok(names.into_iter().flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect())
+                    Ok(names
+                        .into_iter()
+                        .flat_map(|name| [name.as_bytes(), b"\0"].concat())
+                        .collect())
                 })
             }
             DIRECTORY_PART => self.directory_part(transaction, payload),
@@ -171,7 +176,10 @@ impl Store {
                 let path = Path::parse(single(payload)?, domid)?;
                 self.look(transaction, &path, |tree| {
                     let perms = &tree.get(&path, domid, false)?.perms;
-                    Ok(perms.iter().flat_map(|perm| format!("{}\0", perm.text()).into_bytes()).collect())
+                    Ok(perms
+                        .iter()
+                        .flat_map(|perm| format!("{}\0", perm.text()).into_bytes())
+                        .collect())
                 })
             }
             WATCH => {
@@ -203,7 +211,10 @@ impl Store {
                 Ok(format!("/local/domain/{number}\0").into_bytes())
             }
             WRITE => {
-                let end = payload.iter().position(|b| *b == 0).ok_or(Refusal("EINVAL"))?;
+                let end = payload
+                    .iter()
+                    .position(|b| *b == 0)
+                    .ok_or(Refusal("EINVAL"))?;
                 let path = Path::parse(&payload[..end], domid)?;
                 let value = payload[end + 1..].to_vec();
                 self.change(transaction, Change::Write(path, value)).map(ok)
@@ -217,11 +228,16 @@ impl Store {
                 self.change(transaction, Change::Remove(path)).map(ok)
             }
             SET_PERMS => {
-                let mut parts = payload.strip_suffix(b"\0").ok_or(Refusal("EINVAL"))?.split(|b| *b == 0);
+                let mut parts = payload
+                    .strip_suffix(b"\0")
+                    .ok_or(Refusal("EINVAL"))?
+                    .split(|b| *b == 0);
                 let path = Path::parse(parts.next().unwrap_or_default(), domid)?;
-                let perms: Result<Vec<Perm>, Refusal> =
-                    parts.map(|part| Perm::parse(&String::from_utf8_lossy(part))).collect();
-                self.change(transaction, Change::Perms(path, perms?)).map(ok)
+                let perms: Result<Vec<Perm>, Refusal> = parts
+                    .map(|part| Perm::parse(&String::from_utf8_lossy(part)))
+                    .collect();
+                self.change(transaction, Change::Perms(path, perms?))
+                    .map(ok)
             }
             CONTROL => Err(Refusal("EACCES")),
             _ => Err(Refusal("ENOSYS")),
@@ -233,11 +249,16 @@ impl Store {
         let domid = self.domid;
         let [path, offset] = pair(payload)?;
         let path = Path::parse(path, domid)?;
-        let offset: usize = String::from_utf8_lossy(offset).parse().map_err(|_| Refusal("EINVAL"))?;
+        let offset: usize = String::from_utf8_lossy(offset)
+            .parse()
+            .map_err(|_| Refusal("EINVAL"))?;
         self.look(transaction, &path, |tree| {
             let generation = tree.get(&path, domid, false)?.generation;
             let names = tree.children(&path);
-            let mut list: Vec<u8> = names.into_iter().flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect();
+            let mut list: Vec<u8> = names
+                .into_iter()
+                .flat_map(|name| [name.as_bytes(), b"\0"].concat())
+                .collect();
             list.push(0);
             let mut answer = format!("{generation}\0").into_bytes();
             let room = PAYLOAD_MAX - answer.len();

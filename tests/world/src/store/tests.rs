@@ -48,7 +48,7 @@ impl Guest {
     fn collect(&mut self) -> Vec<(u32, String)> {
         let page = self.memory.page(0);
         let mut bytes = Vec::new();
-        while self.store.poll(&page) {
+        while self.store.poll(page) {
             let (cons, prod) = (page.read_u32(2056), page.read_u32(2060));
             bytes.extend((cons..prod).map(|at| page.read_u8(1024 + (at % 1024) as usize)));
             page.write_u32(2056, prod);
@@ -75,16 +75,31 @@ impl Guest {
 #[test]
 fn a_guest_writes_what_it_owns_and_only_reads_what_it_may() {
     let mut guest = Guest::new();
-    assert_eq!(guest.one(WRITE, 0, b"data/a/b\0value"), (WRITE, "OK\0".into()));
+    assert_eq!(
+        guest.one(WRITE, 0, b"data/a/b\0value"),
+        (WRITE, "OK\0".into())
+    );
     assert_eq!(guest.one(READ, 0, b"data/a/b\0"), (READ, "value".into()));
-    assert_eq!(guest.store.read("/local/domain/5/data/a/b").as_deref(), Some("value"));
+    assert_eq!(
+        guest.store.read("/local/domain/5/data/a/b").as_deref(),
+        Some("value")
+    );
     assert_eq!(guest.one(READ, 0, b"domid\0"), (READ, "5".into()));
-    assert_eq!(guest.one(WRITE, 0, b"domid\x009"), (ERROR, "EACCES\0".into()));
-    assert_eq!(guest.one(READ, 0, b"device/vif\0"), (ERROR, "ENOENT\0".into()));
+    assert_eq!(
+        guest.one(WRITE, 0, b"domid\x009"),
+        (ERROR, "EACCES\0".into())
+    );
+    assert_eq!(
+        guest.one(READ, 0, b"device/vif\0"),
+        (ERROR, "ENOENT\0".into())
+    );
     guest.store.write("/local/domain/0/secret", "x");
     guest.store.set_perms("/local/domain/0", "n0");
     guest.store.set_perms("/local/domain/0/secret", "n0");
-    assert_eq!(guest.one(READ, 0, b"/local/domain/0/secret\0"), (ERROR, "EACCES\0".into()));
+    assert_eq!(
+        guest.one(READ, 0, b"/local/domain/0/secret\0"),
+        (ERROR, "EACCES\0".into())
+    );
     assert_eq!(guest.one(READ, 0, b"a//b\0"), (ERROR, "EINVAL\0".into()));
 }
 
@@ -92,14 +107,23 @@ fn a_guest_writes_what_it_owns_and_only_reads_what_it_may() {
 fn a_watch_fires_at_once_below_itself_and_when_its_node_goes_with_a_parent() {
     let mut guest = Guest::new();
     let first = guest.call(WATCH, 0, b"data/x\0tok\0");
-    assert_eq!(first, [(WATCH, "OK\0".into()), (EVENT, "data/x\0tok\0".into())]);
+    assert_eq!(
+        first,
+        [(WATCH, "OK\0".into()), (EVENT, "data/x\0tok\0".into())]
+    );
     guest.store.write("/local/domain/5/data/x/y", "1");
     assert_eq!(guest.collect(), [(EVENT, "data/x/y\0tok\0".into())]);
     guest.store.write("/local/domain/5/data/xx", "1");
     assert_eq!(guest.collect(), []);
     let removed = guest.call(RM, 0, b"data\0");
-    assert_eq!(removed, [(RM, "OK\0".into()), (EVENT, "data/x\0tok\0".into())]);
-    assert_eq!(guest.one(WATCH, 0, b"data/x\0tok\0"), (ERROR, "EEXIST\0".into()));
+    assert_eq!(
+        removed,
+        [(RM, "OK\0".into()), (EVENT, "data/x\0tok\0".into())]
+    );
+    assert_eq!(
+        guest.one(WATCH, 0, b"data/x\0tok\0"),
+        (ERROR, "EEXIST\0".into())
+    );
 }
 
 #[test]
@@ -110,7 +134,10 @@ fn a_transaction_is_seen_whole_or_told_to_try_again() {
     guest.one(WRITE, id, b"data/k\x001");
     assert_eq!(guest.store.read("/local/domain/5/data/k"), None);
     assert_eq!(guest.one(END, id, b"T\0"), (END, "OK\0".into()));
-    assert_eq!(guest.store.read("/local/domain/5/data/k").as_deref(), Some("1"));
+    assert_eq!(
+        guest.store.read("/local/domain/5/data/k").as_deref(),
+        Some("1")
+    );
 
     let (_, id) = guest.one(START, 0, b"\0");
     let id: u32 = id.trim_end_matches('\0').parse().unwrap();
@@ -142,6 +169,6 @@ fn a_wild_index_ends_the_conversation() {
     let mut guest = Guest::new();
     let page = guest.memory.page(0);
     page.write_u32(2052, 4000);
-    assert!(!guest.store.poll(&page));
+    assert!(!guest.store.poll(page));
     assert!(guest.store.is_malformed());
 }

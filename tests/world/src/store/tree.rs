@@ -150,7 +150,10 @@ impl Tree {
 
     /// A node that `domid` may read or write.
     pub(crate) fn get(&self, path: &Path, domid: u16, write: bool) -> Result<&Node, Refusal> {
-        let node = self.nodes.get(path).ok_or_else(|| self.absent(path, domid))?;
+        let node = self
+            .nodes
+            .get(path)
+            .ok_or_else(|| self.absent(path, domid))?;
         if node.allows(domid, write) {
             Ok(node)
         } else {

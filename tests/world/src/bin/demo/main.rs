@@ -49,7 +49,8 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    std::fs::create_dir_all(&options.out).with_context(|| format!("cannot make {}", options.out.display()))?;
+    std::fs::create_dir_all(&options.out)
+        .with_context(|| format!("cannot make {}", options.out.display()))?;
     let pcap = options.out.join("traffic.pcapng");
     let file = File::create(&pcap).with_context(|| format!("cannot write {}", pcap.display()))?;
     let capture = Capture::new(Box::new(BufWriter::new(file)), CAPTURE)?;
@@ -61,40 +62,72 @@ fn main() -> Result<()> {
         },
         ..World::vif_config(Preset::Linux, 0)
     };
-    let peer = Peer::new(Stack::new(PEER, 1, 1500, WINDOW, options.seed), Some(capture));
-    let mut world = World::builder().cpus(options.cpus).seed(options.seed).build();
+    let peer = Peer::new(
+        Stack::new(PEER, 1, 1500, WINDOW, options.seed),
+        Some(capture),
+    );
+    let mut world = World::builder()
+        .cpus(options.cpus)
+        .seed(options.seed)
+        .build();
     let queues = options.queues.to_string();
-    world.harness().set_default_keyword("*NumRssQueues", Some(Value::text(&queues)));
+    world
+        .harness()
+        .set_default_keyword("*NumRssQueues", Some(Value::text(&queues)));
     world.add_vif(config.clone(), peer.clone());
     println!("xenbus.sys and netfront.sys: DriverEntry, start, enumeration");
     world.boot();
     world.wait_connected(0);
-    let device = world.interfaces().first().copied().context("no interface came")?;
-    let processors: Vec<u8> = (0..options.cpus).filter_map(|cpu| u8::try_from(cpu).ok()).collect();
+    let device = world
+        .interfaces()
+        .first()
+        .copied()
+        .context("no interface came")?;
+    let processors: Vec<u8> = (0..options.cpus)
+        .filter_map(|cpu| u8::try_from(cpu).ok())
+        .collect();
     let status = world.set_rss(device, &processors);
     if status != 0 {
-        println!("RSS is not on: the driver answered {:#x}", status.cast_unsigned());
+        println!(
+            "RSS is not on: the driver answered {:#x}",
+            status.cast_unsigned()
+        );
     }
     world.settle();
     let connected = world.xen(|xen| xen.vifs.get(&0).map_or(0, |vif| vif.backend.queue_count()));
-    println!("connected: {connected} queues, {} processors, seed {}", options.cpus, options.seed);
+    println!(
+        "connected: {connected} queues, {} processors, seed {}",
+        options.cpus, options.seed
+    );
 
-    let mut guest = GuestStack::new(Stack::new(config.mac, 2, 1500, WINDOW, options.seed + 1), device, 0);
+    let mut guest = GuestStack::new(
+        Stack::new(config.mac, 2, 1500, WINDOW, options.seed + 1),
+        device,
+        0,
+    );
     let start = Instant::now();
     let integrity = rounds(&mut world, &peer, &mut guest, &options, start);
     let elapsed = start.elapsed();
     let report = Report::gather(&world, &guest, &integrity, elapsed);
     report.print_table();
     let path = options.out.join("report.json");
-    std::fs::write(&path, report.json()).with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(&path, report.json())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     if let Some(capture) = peer.take_capture() {
         let (frames, omitted) = capture.counts();
         capture.finish()?;
-        println!("{}: {frames} frames ({omitted} later ones left out)", pcap.display());
+        println!(
+            "{}: {frames} frames ({omitted} later ones left out)",
+            pcap.display()
+        );
     }
     println!("{}", path.display());
     integrity?;
-    ensure!(guest.moved.failed == 0, "{} sends failed", guest.moved.failed);
+    ensure!(
+        guest.moved.failed == 0,
+        "{} sends failed",
+        guest.moved.failed
+    );
     world.assert_clean();
     world.tear_down();
     world.assert_nothing_left();
@@ -103,7 +136,13 @@ fn main() -> Result<()> {
 }
 
 /// Moves data until it is enough. Each round makes one connection per queue and direction.
-fn rounds(world: &mut World, peer: &Peer, guest: &mut GuestStack, options: &Options, start: Instant) -> Result<()> {
+fn rounds(
+    world: &mut World,
+    peer: &Peer,
+    guest: &mut GuestStack,
+    options: &Options,
+    start: Instant,
+) -> Result<()> {
     let connections = options.queues.max(2);
     let bytes = ROUND / u64::from(connections);
     let (mut moved, mut round) = (0, 0_u16);
@@ -122,7 +161,9 @@ fn rounds(world: &mut World, peer: &Peer, guest: &mut GuestStack, options: &Opti
             guest.stack.connect(1, down, End::Sink, bytes);
         }
         let host = peer.clone();
-        guest.run(world, 600, |guest, _| guest.stack.is_finished() && host.stack(|stack| stack.is_finished()));
+        guest.run(world, 600, |guest, _| {
+            guest.stack.is_finished() && host.stack(|stack| stack.is_finished())
+        });
         let (mine, theirs) = (guest.stack.progress(), peer.stack(|stack| stack.progress()));
         if let Some(index) = mine.iter().zip(&theirs).position(|(a, b)| a.hash != b.hash) {
             bail!("round {round}, stream {index}: the content hashes differ");
@@ -130,7 +171,11 @@ fn rounds(world: &mut World, peer: &Peer, guest: &mut GuestStack, options: &Opti
         moved += bytes * u64::from(connections);
         round += 1;
         let seconds = start.elapsed().as_secs_f64();
-        println!("{:5} MiB each way, {:6.1} s, hashes equal", moved / MIB, seconds);
+        println!(
+            "{:5} MiB each way, {:6.1} s, hashes equal",
+            moved / MIB,
+            seconds
+        );
     }
     Ok(())
 }

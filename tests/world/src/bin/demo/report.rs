@@ -28,11 +28,18 @@ pub(crate) struct Report {
 
 impl Report {
     /// Asks both ends, while the vif is connected.
-    pub(crate) fn gather(world: &World, guest: &GuestStack, integrity: &anyhow::Result<()>, elapsed: Duration) -> Self {
+    pub(crate) fn gather(
+        world: &World,
+        guest: &GuestStack,
+        integrity: &anyhow::Result<()>,
+        elapsed: Duration,
+    ) -> Self {
         let mismatches = guest.moved.hash_mismatches;
         world.xen(|xen| {
             let hypercalls = xen.machine.hypercall_counts().values().sum();
-            let Some(vif) = xen.vifs.get(&0) else { unreachable!("the vif is there") };
+            let Some(vif) = xen.vifs.get(&0) else {
+                unreachable!("the vif is there")
+            };
             let counters = vif.backend.counters();
             let toeplitz = vif.backend.hash_state().algorithm == 1;
             let queues = (0..vif.backend.queue_count())
@@ -46,7 +53,9 @@ impl Report {
                 .collect();
             Self {
                 seconds: elapsed.as_secs_f64(),
-                integrity: integrity.as_ref().map_or_else(ToString::to_string, |()| "ok".to_owned()),
+                integrity: integrity
+                    .as_ref()
+                    .map_or_else(ToString::to_string, |()| "ok".to_owned()),
                 hash: json!({
                     "algorithm": if toeplitz { "toeplitz" } else { "none" },
                     "negotiated": toeplitz,
@@ -95,7 +104,12 @@ impl Report {
     pub(crate) fn print_table(&self) {
         println!("queue  cpu  tx packets  rx packets      events");
         for (index, queue) in self.queues.iter().enumerate() {
-            let Queue { cpu, tx_packets, rx_packets, events } = queue;
+            let Queue {
+                cpu,
+                tx_packets,
+                rx_packets,
+                events,
+            } = queue;
             println!("{index:5} {cpu:4} {tx_packets:11} {rx_packets:11} {events:11}");
         }
         let mib = |bytes: u64| bytes >> 20;
