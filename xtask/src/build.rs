@@ -17,6 +17,9 @@ use crate::{
 /// The drivers: package name and stem of the image.
 pub(crate) const DRIVERS: [&str; 2] = ["xenbus", "netfront"];
 
+/// Cargo profile the images are built with, and the name of its folder of results.
+pub(crate) const DRIVER_PROFILE: &str = "driver";
+
 /// Folder of the built drivers.
 pub(crate) fn package_dir() -> PathBuf {
     process::target_dir().join("package")
@@ -46,9 +49,13 @@ pub(crate) fn run() -> Result<()> {
 /// The build failed; an import that is on no list is named.
 pub(crate) fn drivers(root: &Path, target_dir: &Path) -> Result<()> {
     let mut build = process::cargo();
-    build
-        .current_dir(root)
-        .args(["build", "--release", "--target", DRIVER_TARGET]);
+    build.current_dir(root).args([
+        "build",
+        "--profile",
+        DRIVER_PROFILE,
+        "--target",
+        DRIVER_TARGET,
+    ]);
     for driver in DRIVERS {
         build.args(["--package", driver]);
     }
@@ -65,7 +72,7 @@ pub(crate) fn drivers(root: &Path, target_dir: &Path) -> Result<()> {
             unlisted.join(", ")
         );
     }
-    let results = target_dir.join(DRIVER_TARGET).join("release");
+    let results = target_dir.join(DRIVER_TARGET).join(DRIVER_PROFILE);
     let package = target_dir.join("package");
     // Catalogs of an earlier build do not cover these images.
     if package.exists() {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    build::{self, DRIVERS},
+    build::{self, DRIVER_PROFILE, DRIVERS},
     process,
     setup::{self, DRIVER_TARGET, Purpose},
 };
@@ -36,7 +36,13 @@ pub(crate) fn run() -> Result<()> {
 
     // The drivers, and with them what their libraries only have on Windows.
     let mut driver_clippy = process::cargo();
-    driver_clippy.args(["clippy", "--release", "--target", DRIVER_TARGET]);
+    driver_clippy.args([
+        "clippy",
+        "--profile",
+        DRIVER_PROFILE,
+        "--target",
+        DRIVER_TARGET,
+    ]);
     for driver in DRIVERS {
         driver_clippy.args(["--package", driver]);
     }

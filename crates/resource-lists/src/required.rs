@@ -229,7 +229,12 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 256 }))]
+        #![proptest_config(ProptestConfig {
+            cases: if cfg!(miri) { 8 } else { 256 },
+            // Miri has no current folder to look for failures of earlier runs in.
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
         #[test]
         fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut out = [0; 512];
