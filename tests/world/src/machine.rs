@@ -49,6 +49,7 @@ pub struct Xen {
     /// What the drivers did that no real machine would take.
     pub faults: Vec<String>,
     level: Level,
+    resumes: u32,
     amd: bool,
     /// Earliest time somebody asked to be polled at, if it is already arranged.
     alarm: Option<u64>,
@@ -111,6 +112,7 @@ impl Xen {
             store_port: None,
             faults: Vec::new(),
             level,
+            resumes: 0,
             amd,
             alarm: None,
         }
@@ -218,7 +220,24 @@ impl Xen {
         moved
     }
 
+    /// The guest was resumed in a new domain: connections are gone, and the toolstack sets up the vifs anew.
+    fn follow_resume(&mut self) {
+        if self.resumes == self.machine.resumes() {
+            return;
+        }
+        self.resumes = self.machine.resumes();
+        self.store_port = None;
+        self.store.forget_guest();
+        let handles: Vec<u32> = self.vifs.keys().copied().collect();
+        for handle in handles {
+            if let Some(vif) = self.destroy_vif(handle) {
+                self.add_vif(vif.backend.config().clone(), vif.network);
+            }
+        }
+    }
+
     fn poll(&mut self, harness: &harness::Machine) -> bool {
+        self.follow_resume();
         let now = harness.now();
         self.machine.update_callback_line();
         let mut worked = self.poll_store();

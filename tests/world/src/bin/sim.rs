@@ -6,6 +6,9 @@ use std::time::Instant;
 use clap::Parser;
 use world::scenario;
 
+/// The call that fails in the present run, for the message of one that goes wrong.
+static NTH: AtomicU64 = AtomicU64::new(0);
+
 /// Runs the start, traffic, stop case under many schedules.
 #[derive(Parser)]
 struct Options {
@@ -47,8 +50,12 @@ fn main() {
     }
     if options.faults {
         let mut nth = 0;
+        std::panic::set_hook(Box::new(|info| {
+            eprintln!("call {}: {info}", NTH.load(Ordering::Relaxed));
+        }));
         while scenario::life_with_fault(options.first, nth) {
             nth += 1;
+            NTH.store(nth, Ordering::Relaxed);
             if nth.is_multiple_of(100) {
                 println!("{nth} calls failed, {:.0} s", start.elapsed().as_secs_f64());
             }
