@@ -126,7 +126,7 @@ impl Builder {
 #[derive(Clone, Copy, Debug)]
 struct Child {
     device: DeviceId,
-    /// `AddDevice` of `netfront.sys` succeeded.
+    /// It has not been removed: `AddDevice` of `netfront.sys` succeeded, or there was no driver for it.
     attached: bool,
 }
 
@@ -354,10 +354,10 @@ impl World {
         for device in changes.arrived {
             let identity = self.harness.identity(device);
             if self.lenient && (identity.device.is_empty() || identity.hardware.is_empty()) {
-                // No driver is found for it.
+                // No driver is found for it; it is removed with the bus all the same.
                 self.children.push(Child {
                     device,
-                    attached: false,
+                    attached: true,
                 });
                 continue;
             }

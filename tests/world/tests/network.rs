@@ -295,6 +295,9 @@ fn surprise_removal_of_the_interface_with_traffic_running_is_clean() {
 #[test]
 fn three_interfaces_carry_traffic_at_once() {
     let mut world = World::builder().cpus(4).seed(120).build();
+    // One queue each: every page the harness hands out is a mapping of this process, of which Linux allows 65530.
+    let one = Some(harness::Value::text("1"));
+    world.harness().set_default_keyword("*NumRssQueues", one);
     let peers: Vec<Peer> = (0..3)
         .map(|handle| {
             let peer = Peer::new(Stack::new(PEER_MAC, 1, 1500, 16 * 1024, 7), None);
