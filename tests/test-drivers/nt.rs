@@ -1,5 +1,7 @@
 // What the test drivers need of NT, written apart from the bindings that the shipped drivers use.
 // Offsets are those of tests/data/facts/nt-layout.csv.
+// These drivers are written as C drivers are, with raw pointers and no safe layer: what such code can do
+// is what the harness must catch. They run in the harness only, so their unsafe blocks carry no reasons.
 #![allow(dead_code, non_snake_case, unsafe_op_in_unsafe_fn, missing_docs)]
 
 pub type Ptr = *mut u8;
