@@ -1,5 +1,10 @@
 //! The simulation, as a tiny guest that makes hypercalls by hand sees it.
 
+mod events;
+mod fifo;
+mod grants;
+mod platform;
+
 use alloc::boxed::Box;
 use alloc::vec;
 
