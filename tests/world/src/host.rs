@@ -2,8 +2,7 @@
 
 use netback_model::{Events, GntStatus, Grants, SharedPage, WatchId};
 use xen_sim::{MappedGrant, Page};
-
-use crate::store::{Store, Watch};
+use xenstored_sim::{Store, Watch};
 
 /// The other domains' view of Xen and XenStore.
 #[derive(Debug)]

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use harness::{Bare, Hypercall, LINE_VECTOR, Platform};
 use netback_model::{Netback, toolstack};
 use xen_sim::{Interrupts, LeakReport, Line, PortState};
+use xenstored_sim::Store;
 
 use crate::host::{Host, HostPage};
 use crate::memory::GuestRam;
 use crate::network::Network;
-use crate::store::Store;
 
 /// Bytes of the platform device's memory, at the start of the hole above the guest's RAM; the pages that the
 /// toolstack set aside come behind it.

@@ -1,9 +1,16 @@
 //! The guest's connection: messages on the ring page (`xs_wire.h`).
 
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use xen_sim::Page;
 
-use super::tree::{Path, Perm, Refusal};
-use super::{Change, Store};
+use crate::quota;
+use crate::store::Store;
+use crate::transaction::Change;
+use crate::tree::{Path, Perm, Refusal};
 
 /// Message types.
 const CONTROL: u32 = 0;
@@ -19,7 +26,7 @@ const WRITE: u32 = 11;
 const MKDIR: u32 = 12;
 const RM: u32 = 13;
 const SET_PERMS: u32 = 14;
-pub(super) const WATCH_EVENT: u32 = 15;
+pub(crate) const WATCH_EVENT: u32 = 15;
 const ERROR: u32 = 16;
 const RESET_WATCHES: u32 = 21;
 const DIRECTORY_PART: u32 = 22;
@@ -37,42 +44,64 @@ const RSP_PROD: usize = 2060;
 /// Requests answered in one poll: the ring of a guest that never stops is left for others in between.
 const REQUESTS_PER_POLL: usize = 8;
 
-impl Store {
-    /// Takes requests from the ring and puts answers and events there. Whether anything moved, in which case
-    /// the guest is to be notified.
-    pub fn poll(&mut self, page: Page) -> bool {
-        if self.malformed {
-            return false;
-        }
-        let mut moved = false;
-        for _ in 0..REQUESTS_PER_POLL {
-            moved |= self.receive(page);
-            let Some(message) = self.take_message() else {
-                break;
-            };
-            self.answer(&message);
-            moved = true;
-        }
-        moved | self.transmit(page)
+/// The guest's connection.
+#[derive(Debug, Default)]
+pub(crate) struct Connection {
+    incoming: Vec<u8>,
+    outgoing: VecDeque<u8>,
+    /// Bytes ever put on the ring.
+    sent: u64,
+    /// Where, in bytes ever sent, each answer ends that is not on the ring yet.
+    answers: VecDeque<u64>,
+    malformed: bool,
+}
+
+impl Connection {
+    pub(crate) const fn is_malformed(&self) -> bool {
+        self.malformed
     }
 
-    /// Moves bytes off the request ring.
+    /// Moves bytes of one message off the request ring, no more: a guest that is not read finds its ring full.
     fn receive(&mut self, page: Page) -> bool {
-        let (cons, prod) = (page.read_u32(REQ_CONS), page.read_u32(REQ_PROD));
-        let waiting = prod.wrapping_sub(cons);
-        if waiting > RING {
+        let mut moved = false;
+        loop {
+            let (cons, prod) = (page.read_u32(REQ_CONS), page.read_u32(REQ_PROD));
+            let waiting = prod.wrapping_sub(cons);
+            if waiting > RING {
+                self.malformed = true;
+                return false;
+            }
+            let wanted = self.wanted();
+            let count = waiting.min(u32::try_from(wanted).unwrap_or(u32::MAX));
+            if count == 0 || self.malformed {
+                return moved;
+            }
+            for index in 0..count {
+                let at = (cons.wrapping_add(index) % RING) as usize;
+                self.incoming.push(page.read_u8(REQUESTS + at));
+            }
+            page.write_u32(REQ_CONS, cons.wrapping_add(count));
+            moved = true;
+        }
+    }
+
+    /// Bytes that the message under way still lacks: of its header, then of all of it.
+    fn wanted(&mut self) -> usize {
+        let have = self.incoming.len();
+        if have < HEADER {
+            return HEADER - have;
+        }
+        let len = self.word(12).unwrap_or(0) as usize;
+        if len > PAYLOAD_MAX {
             self.malformed = true;
-            return false;
+            return 0;
         }
-        if waiting == 0 || self.incoming.len() > HEADER + PAYLOAD_MAX {
-            return false;
-        }
-        for index in 0..waiting {
-            let at = (cons.wrapping_add(index) % RING) as usize;
-            self.incoming.push(page.read_u8(REQUESTS + at));
-        }
-        page.write_u32(REQ_CONS, prod);
-        true
+        (HEADER + len).saturating_sub(have)
+    }
+
+    fn word(&self, at: usize) -> Option<u32> {
+        let bytes = self.incoming.get(at..at + 4)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
     }
 
     /// Moves bytes onto the response ring.
@@ -92,24 +121,21 @@ impl Store {
             count += 1;
         }
         page.write_u32(RSP_PROD, prod.wrapping_add(count));
+        self.sent += u64::from(count);
+        while self.answers.front().is_some_and(|end| *end <= self.sent) {
+            self.answers.pop_front();
+        }
         count > 0
     }
 
     /// A whole message, if there is one.
     fn take_message(&mut self) -> Option<Message> {
-        let word = |at: usize| -> Option<u32> {
-            Some(u32::from_le_bytes(
-                self.incoming.get(at..at + 4)?.try_into().ok()?,
-            ))
-        };
-        let len = word(12)? as usize;
-        if len > PAYLOAD_MAX {
-            self.malformed = true;
+        if self.incoming.len() < HEADER || self.wanted() != 0 || self.malformed {
             return None;
         }
-        let (kind, id, transaction) = (word(0)?, word(4)?, word(8)?);
-        let payload = self.incoming.get(HEADER..HEADER + len)?.to_vec();
-        self.incoming.drain(..HEADER + len);
+        let (kind, id, transaction) = (self.word(0)?, self.word(4)?, self.word(8)?);
+        let payload = self.incoming.split_off(HEADER);
+        self.incoming.clear();
         Some(Message {
             kind,
             id,
@@ -118,41 +144,68 @@ impl Store {
         })
     }
 
-    pub(super) fn send(&mut self, kind: u32, id: u32, transaction: u32, payload: &[u8]) {
+    /// Queues a message.
+    pub(crate) fn send(&mut self, kind: u32, id: u32, transaction: u32, payload: &[u8]) {
         let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         for word in [kind, id, transaction, len] {
             self.outgoing.extend(word.to_le_bytes());
         }
         self.outgoing.extend(payload);
+        if kind != WATCH_EVENT {
+            self.answers
+                .push_back(self.sent + self.outgoing.len() as u64);
+        }
+    }
+}
+
+impl Store {
+    /// Takes requests from the ring and puts answers and events there. Whether anything moved, in which case
+    /// the guest is to be notified.
+    pub fn poll(&mut self, page: Page) -> bool {
+        let mut moved = false;
+        for _ in 0..REQUESTS_PER_POLL {
+            if self.connection.malformed {
+                return false;
+            }
+            if self.connection.answers.len() >= quota::OUTSTANDING {
+                break;
+            }
+            moved |= self.connection.receive(page);
+            let Some(message) = self.connection.take_message() else {
+                break;
+            };
+            self.answer(&message);
+            moved = true;
+        }
+        moved | self.connection.transmit(page)
     }
 
     fn answer(&mut self, message: &Message) {
         self.counters.requests += 1;
-        let before = self.outgoing.len();
+        let before = self.connection.outgoing.len();
         let (kind, payload) = match self.serve(message) {
             Ok(payload) => (message.kind, payload),
             Err(Refusal(name)) => (ERROR, [name.as_bytes(), b"\0"].concat()),
         };
         // The answer goes before the events that the request made.
-        let events: Vec<u8> = self.outgoing.drain(before..).collect();
-        self.send(kind, message.id, message.transaction, &payload);
-        self.outgoing.extend(events);
+        let events: Vec<u8> = self.connection.outgoing.drain(before..).collect();
+        self.connection
+            .send(kind, message.id, message.transaction, &payload);
+        self.connection.outgoing.extend(events);
         if kind == WATCH {
-            self.first_event(&message.payload);
+            // A new watch fires once.
+            self.counters.events += 1;
+            self.connection.send(WATCH_EVENT, 0, 0, &message.payload);
         }
-    }
-
-    /// A new watch fires once.
-    fn first_event(&mut self, payload: &[u8]) {
-        self.counters.events += 1;
-        let payload = payload.to_vec();
-        self.send(WATCH_EVENT, 0, 0, &payload);
     }
 
     fn serve(&mut self, message: &Message) -> Result<Vec<u8>, Refusal> {
         let (transaction, payload) = (message.transaction, &message.payload[..]);
         let domid = self.domid;
         let ok = |()| b"OK\0".to_vec();
+        if transaction != 0 && !self.knows_transaction(transaction) {
+            return Err(Refusal("ENOENT"));
+        }
         match message.kind {
             DIRECTORY => {
                 let path = Path::parse(single(payload)?, domid)?;
@@ -184,15 +237,14 @@ impl Store {
             }
             WATCH => {
                 let [path, token] = pair(payload)?;
-                self.add_guest_watch(path, token).map(ok)
+                self.watches.add(path, token, domid).map(ok)
             }
             UNWATCH => {
                 let [path, token] = pair(payload)?;
-                self.remove_guest_watch(path, token).map(ok)
+                self.watches.remove(path, token).map(ok)
             }
             RESET_WATCHES => {
-                self.guest.clear();
-                self.transactions.clear();
+                self.reset_watches();
                 Ok(ok(()))
             }
             TRANSACTION_START if transaction != 0 => Err(Refusal("EBUSY")),

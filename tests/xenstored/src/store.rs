@@ -1,20 +1,15 @@
-//! XenStore: the daemon as a guest and the toolstack see it.
-//!
-//! Written from the protocol's description (docs/misc/xenstore.txt); shares no code with the driver's client.
-//! The guest speaks through its ring page ([`ring`]); the toolstack and the backends, who are domain 0,
-//! call methods.
+//! The daemon, with one guest connected.
 
-mod ring;
-mod tree;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-use tree::{Path, Perm, Refusal, Tree};
-
-/// Watches of an unprivileged domain.
-const WATCHES_MAX: usize = 128;
-/// Transactions of an unprivileged domain.
-const TRANSACTIONS_MAX: usize = 10;
+use crate::quota;
+use crate::ring::{self, Connection};
+use crate::transaction::{Change, Transaction};
+use crate::tree::{Gone, Path, Perm, Refusal, Tree};
+use crate::watch::{Watch, Watches};
 
 /// Directories of a guest's home that it may read, and those it owns, as libxl makes them.
 const READ_ONLY: [&str; 5] = ["cpu", "memory", "device", "control", "domid"];
@@ -30,36 +25,6 @@ const OWN: [&str; 9] = [
     "error",
 ];
 
-/// A watch of domain 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Watch(pub u64);
-
-#[derive(Clone, Debug)]
-enum Change {
-    Write(Path, Vec<u8>),
-    Make(Path),
-    Remove(Path),
-    Perms(Path, Vec<Perm>),
-}
-
-#[derive(Debug)]
-struct Transaction {
-    tree: Tree,
-    /// The store's generation when it began.
-    start: u64,
-    /// What was looked at or changed, and whether it existed.
-    seen: BTreeMap<Path, bool>,
-    changes: Vec<Change>,
-}
-
-#[derive(Clone, Debug)]
-struct GuestWatch {
-    /// As the guest wrote it, which is how events name it.
-    path: Vec<u8>,
-    absolute: String,
-    token: Vec<u8>,
-}
-
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -74,19 +39,15 @@ pub struct Counters {
 /// The daemon, with one guest connected.
 #[derive(Debug)]
 pub struct Store {
-    domid: u16,
+    pub(crate) domid: u16,
     tree: Tree,
-    own: BTreeMap<Watch, (String, bool)>,
-    next_watch: u64,
-    guest: Vec<GuestWatch>,
+    pub(crate) watches: Watches,
     transactions: BTreeMap<u32, Transaction>,
     next_transaction: u32,
-    incoming: Vec<u8>,
-    outgoing: VecDeque<u8>,
-    counters: Counters,
+    pub(crate) connection: Connection,
+    pub(crate) counters: Counters,
     /// Transactions that will be refused at their end, as if another domain had interfered.
     interfere: u32,
-    malformed: bool,
 }
 
 impl Store {
@@ -96,16 +57,12 @@ impl Store {
         let mut store = Self {
             domid,
             tree: Tree::new(),
-            own: BTreeMap::new(),
-            next_watch: 1,
-            guest: Vec::new(),
+            watches: Watches::default(),
             transactions: BTreeMap::new(),
             next_transaction: 1,
-            incoming: Vec::new(),
-            outgoing: VecDeque::new(),
+            connection: Connection::default(),
             counters: Counters::default(),
             interfere: 0,
-            malformed: false,
         };
         let home = format!("/local/domain/{domid}");
         store.write(&home, "");
@@ -157,32 +114,30 @@ impl Store {
     }
 
     /// Sets permissions, written as `n0 r1`.
+    ///
+    /// # Panics
+    /// When they are not legal, or there is no such node.
     pub fn set_perms(&mut self, path: &str, perms: &str) {
         let perms: Result<Vec<Perm>, _> = perms.split(' ').map(Perm::parse).collect();
         let path = Self::path(path);
         let done = perms.and_then(|perms| self.tree.set_perms(&path, perms, 0));
-        done.expect("the toolstack sets legal permissions on a node that exists");
-        self.fire(&path, &[]);
+        let was = done.expect("the toolstack sets legal permissions on a node that exists");
+        self.fire(&path, &was);
     }
 
     /// Watches a path and all below it; fires at once.
     pub fn watch(&mut self, path: &str) -> Watch {
-        let watch = Watch(self.next_watch);
-        self.next_watch += 1;
-        self.own.insert(watch, (path.to_owned(), true));
-        watch
+        self.watches.add_own(path)
     }
 
     /// Ends a watch.
     pub fn unwatch(&mut self, watch: Watch) {
-        self.own.remove(&watch);
+        self.watches.remove_own(watch);
     }
 
     /// Whether a watch fired since this was last asked.
     pub fn take_fired(&mut self, watch: Watch) -> bool {
-        self.own
-            .get_mut(&watch)
-            .is_some_and(|(_, fired)| core::mem::take(fired))
+        self.watches.take_fired(watch)
     }
 
     /// What was counted.
@@ -194,11 +149,7 @@ impl Store {
     /// Watches the guest has: path and token.
     #[must_use]
     pub fn guest_watches(&self) -> Vec<(String, String)> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        self.guest
-            .iter()
-            .map(|watch| (text(&watch.path), text(&watch.token)))
-            .collect()
+        self.watches.of_guest()
     }
 
     /// Transactions the guest has begun and not ended.
@@ -215,126 +166,68 @@ impl Store {
     /// The guest sent what is no message; nothing it sends is looked at any more.
     #[must_use]
     pub const fn is_malformed(&self) -> bool {
-        self.malformed
+        self.connection.is_malformed()
     }
 
     /// The guest was resumed as a new domain: its connection begins anew.
     pub fn forget_guest(&mut self) {
-        self.guest.clear();
+        self.watches.forget_guest();
         self.transactions.clear();
-        self.incoming.clear();
-        self.outgoing.clear();
+        self.connection = Connection::default();
+    }
+
+    /// The guest has no watch and no transaction any more.
+    pub(crate) fn reset_watches(&mut self) {
+        self.watches.forget_guest();
+        self.transactions.clear();
     }
 
     /// Tells watches that `path` changed; `gone` are the nodes that went with it.
-    fn fire(&mut self, path: &Path, gone: &[Path]) {
-        for (watched, fired) in self.own.values_mut() {
-            *fired |= path.is_within(watched) || gone.iter().any(|g| g.as_str() == watched);
-        }
-        let mut events = Vec::new();
-        for watch in &self.guest {
-            if path.is_within(&watch.absolute) {
-                // Named as the guest named the watch: relative to its home if that was.
-                let rest = path.as_str().get(watch.absolute.len()..).unwrap_or("");
-                let visible = self.tree.get(path, self.domid, false);
-                // A domain is not told of what it may not read, but of its removal.
-                if visible.is_ok() || visible.is_err_and(|error| error == Refusal("ENOENT")) {
-                    events.push(
-                        [
-                            &watch.path[..],
-                            rest.as_bytes(),
-                            b"\0",
-                            &watch.token[..],
-                            b"\0",
-                        ]
-                        .concat(),
-                    );
-                }
-            } else if gone.iter().any(|g| g.as_str() == watch.absolute) {
-                events.push([&watch.path[..], b"\0", &watch.token[..], b"\0"].concat());
-            }
-        }
-        for event in events {
+    fn fire(&mut self, path: &Path, gone: &[Gone]) {
+        for event in self.watches.fire(path, gone, &self.tree, self.domid) {
             self.counters.events += 1;
-            self.send(ring::WATCH_EVENT, 0, 0, &event);
+            self.connection.send(ring::WATCH_EVENT, 0, 0, &event);
         }
     }
 
-    fn add_guest_watch(&mut self, path: &[u8], token: &[u8]) -> Result<(), Refusal> {
-        let absolute = if path.starts_with(b"@") {
-            String::from_utf8_lossy(path).into_owned()
-        } else {
-            Path::parse(path, self.domid)?.as_str().to_owned()
-        };
-        if self
-            .guest
-            .iter()
-            .any(|w| w.path == path && w.token == token)
-        {
-            return Err(Refusal("EEXIST"));
-        }
-        if self.guest.len() >= WATCHES_MAX {
-            return Err(Refusal("E2BIG"));
-        }
-        self.guest.push(GuestWatch {
-            path: path.to_vec(),
-            absolute,
-            token: token.to_vec(),
-        });
-        Ok(())
+    pub(crate) fn knows_transaction(&self, id: u32) -> bool {
+        self.transactions.contains_key(&id)
     }
 
-    fn remove_guest_watch(&mut self, path: &[u8], token: &[u8]) -> Result<(), Refusal> {
-        let before = self.guest.len();
-        self.guest.retain(|w| w.path != path || w.token != token);
-        if self.guest.len() == before {
-            return Err(Refusal("ENOENT"));
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self) -> Result<u32, Refusal> {
-        if self.transactions.len() >= TRANSACTIONS_MAX {
+    pub(crate) fn begin(&mut self) -> Result<u32, Refusal> {
+        if self.transactions.len() >= quota::TRANSACTIONS {
             return Err(Refusal("ENOSPC"));
         }
         let id = self.next_transaction;
-        self.next_transaction += 1;
-        let transaction = Transaction {
-            tree: self.tree.clone(),
-            start: self.tree.now(),
-            seen: BTreeMap::new(),
-            changes: Vec::new(),
-        };
-        self.transactions.insert(id, transaction);
+        self.next_transaction = self.next_transaction.checked_add(1).unwrap_or(1);
+        self.transactions.insert(id, Transaction::new(&self.tree));
         Ok(id)
     }
 
-    fn end(&mut self, id: u32, commit: bool) -> Result<(), Refusal> {
-        let done = self.transactions.remove(&id).ok_or(Refusal("ENOENT"))?;
+    /// Ends a transaction. A refusal leaves the store as it was.
+    pub(crate) fn end(&mut self, id: u32, commit: bool) -> Result<(), Refusal> {
+        let transaction = self.transactions.remove(&id).ok_or(Refusal("ENOENT"))?;
         if !commit {
             return Ok(());
         }
-        let stale = |(path, existed): (&Path, &bool)| match self.tree.generation(path) {
-            Some(generation) => generation > done.start,
-            None => *existed,
-        };
-        if self.interfere > 0 || done.seen.iter().any(stale) {
+        if self.interfere > 0 || transaction.conflicts(&self.tree) {
             self.interfere = self.interfere.saturating_sub(1);
             self.counters.conflicts += 1;
             return Err(Refusal("EAGAIN"));
         }
+        let (tree, done) = transaction.commit(&self.tree, self.domid)?;
+        self.tree = tree;
         let mut told = BTreeSet::new();
-        for change in &done.changes {
-            let (path, gone) = apply(&mut self.tree, change, self.domid)?;
-            if !gone.is_empty() || told.insert(path.clone()) {
-                self.fire(&path, &gone);
+        for (path, gone) in &done {
+            if !gone.is_empty() || told.insert(path) {
+                self.fire(path, gone);
             }
         }
         Ok(())
     }
 
     /// Reads through a transaction, or the tree itself (id 0).
-    fn look<R>(
+    pub(crate) fn look<R>(
         &mut self,
         id: u32,
         path: &Path,
@@ -344,44 +237,17 @@ impl Store {
             return body(&self.tree);
         }
         let transaction = self.transactions.get_mut(&id).ok_or(Refusal("ENOENT"))?;
-        let exists = self.tree.generation(path).is_some();
-        transaction.seen.entry(path.clone()).or_insert(exists);
-        body(&transaction.tree)
+        body(transaction.look(path)?)
     }
 
-    fn change(&mut self, id: u32, change: Change) -> Result<(), Refusal> {
+    /// Changes a transaction's view, or the tree itself (id 0).
+    pub(crate) fn change(&mut self, id: u32, change: Change) -> Result<(), Refusal> {
         if id == 0 {
-            let (path, gone) = apply(&mut self.tree, &change, self.domid)?;
-            self.fire(&path, &gone);
+            let gone = change.apply(&mut self.tree, self.domid)?;
+            self.fire(change.path(), &gone);
             return Ok(());
         }
-        let domid = self.domid;
         let transaction = self.transactions.get_mut(&id).ok_or(Refusal("ENOENT"))?;
-        let (path, _) = apply(&mut transaction.tree, &change, domid)?;
-        let exists = self.tree.generation(&path).is_some();
-        transaction.seen.entry(path).or_insert(exists);
-        transaction.changes.push(change);
-        Ok(())
+        transaction.change(change, self.domid)
     }
 }
-
-fn apply(tree: &mut Tree, change: &Change, domid: u16) -> Result<(Path, Vec<Path>), Refusal> {
-    match change {
-        Change::Write(path, value) => {
-            tree.write(path, value, domid)?;
-            Ok((path.clone(), Vec::new()))
-        }
-        Change::Make(path) => {
-            tree.make(path, domid)?;
-            Ok((path.clone(), Vec::new()))
-        }
-        Change::Remove(path) => Ok((path.clone(), tree.remove(path, domid)?)),
-        Change::Perms(path, perms) => {
-            tree.set_perms(path, perms.clone(), domid)?;
-            Ok((path.clone(), Vec::new()))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

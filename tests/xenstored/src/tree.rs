@@ -1,15 +1,13 @@
 //! The nodes: values, permissions and generations.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
-/// XenStore's own limits for an unprivileged domain (tools/xenstored, defaults of its options).
-pub(crate) const NODES_MAX: usize = 1000;
-/// Largest value, bytes.
-const VALUE_MAX: usize = 2048;
-/// Longest absolute path.
-const PATH_MAX: usize = 3072;
-/// Most permissions of a node.
-pub(crate) const PERMS_MAX: usize = 5;
+use crate::quota;
 
 /// An error as XenStore names it on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +20,15 @@ pub(crate) struct Path(String);
 impl Path {
     /// Checks a path that domain `domid` names; a relative one starts at its home.
     pub(crate) fn parse(text: &[u8], domid: u16) -> Result<Self, Refusal> {
-        let text = std::str::from_utf8(text).map_err(|_| Refusal("EINVAL"))?;
+        let text = core::str::from_utf8(text).map_err(|_| Refusal("EINVAL"))?;
         let absolute = if text.starts_with('/') {
             text.to_owned()
         } else {
             format!("/local/domain/{domid}/{text}")
         };
         let legal = |c: char| c.is_ascii_alphanumeric() || "-/_@".contains(c);
-        let bad = absolute.len() > PATH_MAX
+        let bad = absolute.len() > quota::PATH
+            || below_home(&absolute) > quota::RELATIVE_PATH
             || absolute.contains("//")
             || absolute.len() > 1 && absolute.ends_with('/')
             || !absolute.chars().all(legal);
@@ -43,7 +42,8 @@ impl Path {
         &self.0
     }
 
-    fn parent(&self) -> Option<Self> {
+    /// The node above; `None` for the root.
+    pub(crate) fn parent(&self) -> Option<Self> {
         let (parent, _) = self.0.rsplit_once('/')?;
         match (self.0.len(), parent) {
             (1, _) => None,
@@ -60,6 +60,16 @@ impl Path {
                 .strip_prefix(other)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+}
+
+/// Bytes of a path below the home of whatever domain it is in; all of them if it is in none.
+fn below_home(path: &str) -> usize {
+    let home = path.strip_prefix("/local/domain/");
+    let below = home.and_then(|rest| {
+        let (domain, below) = rest.split_once('/')?;
+        domain.parse::<u16>().is_ok().then_some(below.len())
+    });
+    below.unwrap_or(path.len())
 }
 
 /// What a domain may do with a node.
@@ -106,8 +116,15 @@ pub(crate) struct Node {
     pub(crate) generation: u64,
 }
 
+/// A node as it was before it was removed, or its permissions changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Gone {
+    pub(crate) path: Path,
+    pub(crate) node: Node,
+}
+
 impl Node {
-    fn allows(&self, domid: u16, write: bool) -> bool {
+    pub(crate) fn allows(&self, domid: u16, write: bool) -> bool {
         let owner = self.perms.first();
         if domid == 0 || owner.is_some_and(|perm| perm.domid == domid) {
             return true;
@@ -174,9 +191,36 @@ impl Tree {
         Refusal("ENOENT")
     }
 
-    /// Generation of the last change anywhere.
-    pub(crate) fn now(&self) -> u64 {
-        self.generation
+    pub(crate) fn contains(&self, path: &Path) -> bool {
+        self.nodes.contains_key(path)
+    }
+
+    /// Whether there is such a node and `domid` may read it.
+    pub(crate) fn allows(&self, path: &Path, domid: u16) -> bool {
+        self.nodes
+            .get(path)
+            .is_some_and(|node| node.allows(domid, false))
+    }
+
+    /// Everything below a node.
+    pub(crate) fn below(&self, path: &Path) -> Vec<Path> {
+        self.nodes
+            .range(path.clone()..)
+            .map(|(at, _)| at)
+            .take_while(|at| at.0.starts_with(&path.0))
+            .filter(|at| *at != path && at.is_within(&path.0))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether a node of these permissions, this value and these children is small enough for a guest.
+    fn fits(perms: usize, value: usize, children: &[String]) -> Result<(), Refusal> {
+        let names: usize = children.iter().map(|name| name.len() + 1).sum();
+        let size = quota::NODE_HEADER + perms * quota::NODE_PERMISSION + value + names;
+        if size >= quota::NODE_BYTES {
+            return Err(Refusal("ENOSPC"));
+        }
+        Ok(())
     }
 
     /// Generation of a node.
@@ -206,6 +250,9 @@ impl Tree {
 
     /// Makes a node and its missing parents, as `domid`. Nothing happens if it exists.
     pub(crate) fn make(&mut self, path: &Path, domid: u16) -> Result<(), Refusal> {
+        if self.nodes.contains_key(path) {
+            return self.get(path, domid, true).map(|_| ());
+        }
         let mut missing = vec![path.clone()];
         let mut at = path.parent();
         let base = loop {
@@ -216,14 +263,12 @@ impl Tree {
             at = parent.parent();
             missing.push(parent);
         };
-        if self.nodes.contains_key(path) {
-            return self.get(path, domid, true).map(|_| ());
-        }
         let mut perms = self.get(&base, domid, true)?.perms.clone();
         if domid != 0 {
-            if self.owned(domid) + missing.len() > NODES_MAX {
+            if self.owned(domid) + missing.len() > quota::NODES {
                 return Err(Refusal("ENOSPC"));
             }
+            self.fits_with_child(&base, missing.last().unwrap_or(path))?;
             if let Some(owner) = perms.first_mut() {
                 owner.domid = domid;
             }
@@ -243,9 +288,21 @@ impl Tree {
         Ok(())
     }
 
+    /// Whether `parent` stays small enough with one more child.
+    fn fits_with_child(&self, parent: &Path, child: &Path) -> Result<(), Refusal> {
+        let Some(node) = self.nodes.get(parent) else {
+            return Ok(());
+        };
+        let mut names = self.children(parent);
+        names.extend(child.0.rsplit('/').next().map(ToOwned::to_owned));
+        Self::fits(node.perms.len(), node.value.len(), &names)
+    }
+
+    /// Writes a value, making the node and its parents. Nothing is made if the value is refused.
     pub(crate) fn write(&mut self, path: &Path, value: &[u8], domid: u16) -> Result<(), Refusal> {
-        if domid != 0 && value.len() > VALUE_MAX {
-            return Err(Refusal("ENOSPC"));
+        if domid != 0 {
+            let perms = self.nodes.get(path).map_or(1, |node| node.perms.len());
+            Self::fits(perms, value.len(), &self.children(path))?;
         }
         self.make(path, domid)?;
         let generation = self.tick();
@@ -257,7 +314,7 @@ impl Tree {
     }
 
     /// Removes a node and all below it; returns what was removed.
-    pub(crate) fn remove(&mut self, path: &Path, domid: u16) -> Result<Vec<Path>, Refusal> {
+    pub(crate) fn remove(&mut self, path: &Path, domid: u16) -> Result<Vec<Gone>, Refusal> {
         let Some(parent) = path.parent() else {
             return Err(Refusal("EINVAL"));
         };
@@ -270,38 +327,51 @@ impl Tree {
         if let Some(node) = self.nodes.get_mut(&parent) {
             node.generation = generation;
         }
-        let gone: Vec<Path> = self
-            .nodes
-            .range(path.clone()..)
-            .map_while(|(at, _)| at.0.starts_with(&path.0).then_some(at))
-            .filter(|at| at.is_within(&path.0))
-            .cloned()
+        let mut paths = vec![path.clone()];
+        paths.extend(self.below(path));
+        let gone = paths
+            .into_iter()
+            .filter_map(|path| {
+                let node = self.nodes.remove(&path)?;
+                Some(Gone { path, node })
+            })
             .collect();
-        for path in &gone {
-            self.nodes.remove(path);
-        }
         Ok(gone)
     }
 
+    /// Sets permissions; returns the node as it was.
     pub(crate) fn set_perms(
         &mut self,
         path: &Path,
         perms: Vec<Perm>,
         domid: u16,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<Gone>, Refusal> {
         let node = self.get(path, domid, false)?;
         let owner = node.perms.first().map(|perm| perm.domid);
-        if domid != 0 && (owner != Some(domid) || perms.first().map(|perm| perm.domid) != owner) {
+        if domid != 0 && owner != Some(domid) {
             return Err(Refusal("EACCES"));
         }
-        if perms.is_empty() || perms.len() > PERMS_MAX {
+        if perms.is_empty() {
             return Err(Refusal("EINVAL"));
         }
+        if domid != 0 {
+            if perms.first().map(|perm| perm.domid) != owner {
+                return Err(Refusal("EPERM"));
+            }
+            if perms.len() > quota::PERMISSIONS {
+                return Err(Refusal("ENOSPC"));
+            }
+            Self::fits(perms.len(), node.value.len(), &self.children(path))?;
+        }
+        let was = vec![Gone {
+            path: path.clone(),
+            node: node.clone(),
+        }];
         let generation = self.tick();
         if let Some(node) = self.nodes.get_mut(path) {
             node.perms = perms;
             node.generation = generation;
         }
-        Ok(())
+        Ok(was)
     }
 }
