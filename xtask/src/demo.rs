@@ -20,6 +20,10 @@ pub(crate) struct Options {
     /// Moves data for at least this many seconds, and at least 256 MiB each way.
     #[arg(long, default_value_t = 0)]
     seconds: u64,
+    /// Instead: attach the backend to a TAP device in a network namespace; the host pings the guest and moves 64 MiB
+    /// each way through its own TCP. Needs root.
+    #[arg(long)]
+    tap: bool,
     /// Seed of the scheduler: the same seed gives the same run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -30,7 +34,11 @@ pub(crate) struct Options {
 /// # Errors
 /// Set-up or build failed, or the drivers did.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    setup::run(Purpose::Build)?;
+    setup::run(if options.tap {
+        Purpose::Test
+    } else {
+        Purpose::Build
+    })?;
     build::drivers(&process::root(), &process::target_dir())?;
     let mut compile = process::cargo();
     compile.args(["build", "--release", "--package", "world", "--bin", "demo"]);
@@ -46,6 +54,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ("--seed", options.seed),
     ] {
         demo.arg(name).arg(value.to_string());
+    }
+    if options.tap {
+        demo.arg("--tap");
     }
     process::run("the demo", &mut demo)
 }

@@ -57,6 +57,18 @@ const PACKAGES: &[Package] = &[
         use_: "makes and verifies Authenticode signatures",
     },
     Package {
+        name: "iproute2",
+        present: || Path::new("/usr/sbin/ip").exists() || Path::new("/sbin/ip").exists(),
+        purpose: Purpose::Test,
+        use_: "makes the network of demo --tap",
+    },
+    Package {
+        name: "iputils-ping",
+        present: || Path::new("/usr/bin/ping").exists() || Path::new("/bin/ping").exists(),
+        purpose: Purpose::Test,
+        use_: "pings the guest of demo --tap",
+    },
+    Package {
         name: "libxen-dev",
         present: || Path::new("/usr/include/xen/io/netif.h").is_file(),
         purpose: Purpose::Test,

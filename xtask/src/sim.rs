@@ -14,18 +14,33 @@ pub(crate) struct Options {
     /// Number of seeds.
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
-    /// First seed.
+    /// First seed, or the seed of a sweep.
     #[arg(long, default_value_t = 1)]
     first: u64,
-    /// Instead: this many starts and stops, with traffic, in every way there is.
+    /// Runs every so many-th seed twice and compares the traces; 0: none.
+    #[arg(long, default_value_t = 0)]
+    twice: u64,
+    /// Instead: this many cycles of load, start, disable, enable, stop, start, surprise removal, unload.
     #[arg(long)]
-    cycles: Option<u32>,
-    /// Instead: fails each call of an export that may fail, one per run, until there are no more.
+    cycles: Option<u64>,
+    /// Instead: fails each call of an export that may fail, one per life, until there are no more.
     #[arg(long)]
-    faults: bool,
-    /// Runs each seed twice and compares the traces.
+    sweep: bool,
+    /// Queues of a life of the sweep; the tests run it with 1.
+    #[arg(long, default_value_t = 4)]
+    queues: u32,
+    /// Bytes each way in a life of the sweep.
+    #[arg(long, default_value_t = 50_000)]
+    bytes: u64,
+    /// In a life of the sweep, all calls after the one fail too.
     #[arg(long)]
-    twice: bool,
+    for_good: bool,
+    /// Starts with this life.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// The last life: with --from, one that went wrong is lived again.
+    #[arg(long)]
+    last: Option<u64>,
 }
 
 /// Builds the drivers and the program in `tests/world`, and runs it.
@@ -40,16 +55,24 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     process::run("building the simulation", &mut compile)?;
     let mut sim = process::program(process::target_dir().join("release").join("sim"));
     sim.env("NETFRONT_PACKAGE_DIR", build::package_dir());
-    sim.args(["--seeds", &options.seeds.to_string()]);
-    sim.args(["--first", &options.first.to_string()]);
-    if let Some(cycles) = options.cycles {
-        sim.args(["--cycles", &cycles.to_string()]);
+    for (name, value) in [
+        ("--seeds", Some(options.seeds)),
+        ("--first", Some(options.first)),
+        ("--twice", Some(options.twice)),
+        ("--cycles", options.cycles),
+        ("--queues", Some(options.queues.into())),
+        ("--bytes", Some(options.bytes)),
+        ("--from", Some(options.from)),
+        ("--last", options.last),
+    ] {
+        if let Some(value) = value {
+            sim.arg(name).arg(value.to_string());
+        }
     }
-    if options.faults {
-        sim.arg("--faults");
-    }
-    if options.twice {
-        sim.arg("--twice");
+    for (name, on) in [("--sweep", options.sweep), ("--for-good", options.for_good)] {
+        if on {
+            sim.arg(name);
+        }
     }
     process::run("the simulation", &mut sim)
 }

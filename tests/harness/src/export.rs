@@ -141,7 +141,7 @@ pub(crate) fn entered(index: usize, caller: usize, frame: usize) -> usize {
         );
     }
     kernel.trace.call(cpu.index, REGISTRY.hashes[index], irql);
-    if export.may_fail && kernel.faults.decide(export.name) {
+    if export.may_fail && kernel.faults.decide(|| kernel.last_site()) {
         thread.fail_next();
     }
     kernel.sched.preemption_point();

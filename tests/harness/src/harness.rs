@@ -342,6 +342,12 @@ impl Harness {
         self.kernel.faults.seen()
     }
 
+    /// The calls that were made to fail since then, as `driver.sys+rva -> export`.
+    #[must_use]
+    pub fn faults_made(&self) -> Vec<String> {
+        self.kernel.faults.failed()
+    }
+
     /// Sets a registry value.
     pub fn set_registry(&self, key: &str, name: &str, value: Value) {
         self.kernel.registry.set(key, name, value);

@@ -124,6 +124,7 @@ impl Trace {
 pub(crate) struct Faults {
     plan: Mutex<FaultPlan>,
     seen: AtomicU64,
+    failed: Mutex<Vec<String>>,
 }
 
 /// A plan for making exports fail that may fail (for want of memory or other resources).
@@ -134,12 +135,15 @@ pub enum FaultPlan {
     None,
     /// The n-th call (from 0) of any failing-capable export fails, once.
     Nth(u64),
+    /// The n-th call (from 0) and all after it fail.
+    From(u64),
 }
 
 impl Faults {
     /// Starts counting anew under `plan`.
     pub(crate) fn set(&self, plan: FaultPlan) {
         *self.plan.lock() = plan;
+        self.failed.lock().clear();
         self.seen.store(0, Ordering::Release);
     }
 
@@ -148,8 +152,22 @@ impl Faults {
         self.seen.load(Ordering::Acquire)
     }
 
-    pub(crate) fn decide(&self, _name: &'static str) -> bool {
+    /// The calls that were made to fail since the plan was set: `driver.sys+rva -> export`.
+    pub(crate) fn failed(&self) -> Vec<String> {
+        self.failed.lock().clone()
+    }
+
+    /// Whether the call that now begins fails; `site` names it.
+    pub(crate) fn decide(&self, site: impl FnOnce() -> String) -> bool {
         let at = self.seen.fetch_add(1, Ordering::AcqRel);
-        *self.plan.lock() == FaultPlan::Nth(at)
+        let fails = match *self.plan.lock() {
+            FaultPlan::None => false,
+            FaultPlan::Nth(nth) => at == nth,
+            FaultPlan::From(first) => at >= first,
+        };
+        if fails {
+            self.failed.lock().push(site());
+        }
+        fails
     }
 }

@@ -310,6 +310,23 @@ impl World {
         self.start_bus();
     }
 
+    /// As [`World::start_bus`], where everything may fail, as in [`World::try_boot`].
+    pub fn try_start_all(&mut self) {
+        self.lenient = true;
+        if self.try_start_bus() >= 0 {
+            self.enumerate();
+            self.settle();
+        }
+    }
+
+    /// Has something happen on the other side of Xen at a time to come.
+    pub fn at(&self, time: u64, action: impl FnOnce(&mut Xen) + Send + 'static) {
+        let platform = self.platform.clone();
+        self.harness
+            .machine()
+            .at(time, move || platform.with(action));
+    }
+
     /// Stops the bus and starts it with new resources, as the plug and play manager does when others need some.
     pub fn rebalance_bus(&mut self) {
         let bus = self.bus();
@@ -479,6 +496,29 @@ impl World {
         self.must("SURPRISE_REMOVAL", self.harness.surprise_remove(device));
         self.must("REMOVE", self.harness.remove_device(device));
         self.children.retain(|child| child.device != device);
+    }
+
+    /// Stops an interface so that its resources can be given out anew.
+    pub fn stop_interface(&mut self, device: DeviceId) {
+        self.must("QUERY_STOP", self.harness.query_stop(device));
+        self.must("STOP", self.harness.stop_device(device));
+    }
+
+    /// The platform device is torn out: every device that hangs on it is told first, and removed first.
+    pub fn surprise_remove_bus(&mut self) {
+        for child in core::mem::take(&mut self.children) {
+            if child.attached {
+                self.must(
+                    "SURPRISE_REMOVAL",
+                    self.harness.surprise_remove(child.device),
+                );
+                self.must("REMOVE", self.harness.remove_device(child.device));
+            }
+        }
+        if let Some(bus) = self.bus.take() {
+            self.must("SURPRISE_REMOVAL", self.harness.surprise_remove(bus));
+            self.must("REMOVE", self.harness.remove_device(bus));
+        }
     }
 
     /// Enables a disabled interface.

@@ -1,7 +1,7 @@
 //! What goes on around a connection: power, rebalancing, detaching, stores that interfere, slow and dead backends.
 
-use harness::SECOND;
 use harness::ndis::DeviceState;
+use harness::{FaultPlan, SECOND};
 use netback_model::{Attack, Preset, ResponseMode};
 use world::scenario::{PEER_MAC, connected, exchange, guest_on};
 use world::{Nobody, Peer, Stack, World};
@@ -126,6 +126,20 @@ fn a_detach_the_toolstack_asks_for_ends_closed() {
     assert!(world.interfaces().is_empty(), "{}", world.story());
     world.tear_down();
     world.assert_nothing_left();
+}
+
+/// Memory may be gone by the time somebody stops: what ends something must not need any.
+#[test]
+fn everything_is_given_back_though_no_memory_is_left() {
+    for seed in 345..349 {
+        let (mut world, peer) =
+            connected(World::builder().cpus(2).seed(seed), Preset::Linux, WINDOW);
+        let mut guest = guest_on(world.interfaces()[0], 0, WINDOW);
+        exchange(&mut world, &peer, &mut guest, 5001, 10_000);
+        world.harness().set_fault_plan(FaultPlan::From(0));
+        world.tear_down();
+        world.assert_nothing_left();
+    }
 }
 
 /// A backend that no longer looks at XenStore: start and stop end all the same, and the log says why.

@@ -1,7 +1,15 @@
 //! Whole lives of the machine, for tests and for `cargo xtask sim`.
 
-use harness::{DeviceId, FaultPlan};
+mod cycle;
+mod faults;
+mod life;
+
+use harness::{DeviceId, Value};
 use netback_model::Preset;
+
+pub use cycle::{Ending, cycle};
+pub use faults::{Sweep, life_with_fault};
+pub use life::life;
 
 use crate::peer::Peer;
 use crate::stack::{End, Progress, Stack};
@@ -61,124 +69,30 @@ pub fn exchange(world: &mut World, peer: &Peer, guest: &mut GuestStack, port: u1
     assert_eq!(mine, theirs, "content differs\n{}", world.story());
 }
 
-/// Start, traffic, stop: one life of both drivers under the schedule of `seed`. What it is made of (processors,
-/// kind of Xen, backend) follows from the seed too. Returns the trace hash.
-///
-/// # Panics
-/// When anything is wrong.
-#[must_use]
-pub fn life(seed: u64) -> u64 {
-    let bit = |at: u64| seed >> at & 1 == 0;
-    let cpus = 1 + u32::try_from(seed % 4).unwrap_or(0);
-    let builder = World::builder()
-        .cpus(cpus)
-        .seed(seed)
-        .fifo(bit(2))
-        .upcall_vector(bit(3))
-        .viridian(bit(4))
-        .amd(!bit(5));
-    let presets = Preset::ALL;
-    let preset = presets[usize::try_from(seed / 7).unwrap_or(0) % presets.len()];
-    let (mut world, peer) = connected(builder, preset, 16 * 1024);
-    let mut guest = guest_on(world.interfaces()[0], 0, 16 * 1024);
-    exchange(&mut world, &peer, &mut guest, 5001, 20_000);
-    world.tear_down();
-    world.assert_nothing_left();
-    world.harness().trace_hash()
+/// Gives interfaces that start from now on `queues` queues with as few buffers as the driver takes: such a life
+/// is short, and every step of it is taken all the same.
+pub fn few_buffers(world: &World, queues: u32) {
+    for (keyword, value) in [
+        ("*NumRssQueues", queues),
+        ("*ReceiveBuffers", 384),
+        ("*TransmitBuffers", 32),
+    ] {
+        let value = Value::text(&value.to_string());
+        world.harness().set_default_keyword(keyword, Some(value));
+    }
 }
 
-/// One life in which the `nth` call (from 0) of an export that may fail fails, be it in the start, with traffic, or in
-/// the stop. Whatever could not start is removed again; nothing may be left. Whether there were so many calls.
+/// As [`connected`], with [`few_buffers`].
 ///
 /// # Panics
-/// When anything is wrong.
+/// When it does not connect.
 #[must_use]
-pub fn life_with_fault(seed: u64, nth: u64) -> bool {
-    let mut world = World::builder().cpus(2).seed(seed).build();
-    let peer = Peer::new(Stack::new(PEER_MAC, 1, 1500, 16 * 1024, 7), None);
+pub fn connected_small(builder: Builder, queues: u32, window: usize) -> (World, Peer) {
+    let mut world = builder.build();
+    few_buffers(&world, queues);
+    let peer = Peer::new(Stack::new(PEER_MAC, 1, 1500, window, 7), None);
     world.add_vif(World::vif_config(Preset::Linux, 0), peer.clone());
-    world.harness().set_fault_plan(FaultPlan::Nth(nth));
-    if world.try_boot() {
-        world.pass(3 * harness::SECOND);
-        let ready = world.interfaces().into_iter().find(|device| {
-            let protocol = world.harness().protocol_of(*device);
-            protocol.is_some_and(|protocol| protocol.link().is_connected())
-        });
-        if let Some(device) = ready {
-            let mut guest = guest_on(device, 0, 16 * 1024);
-            exchange(&mut world, &peer, &mut guest, 5001, 5_000);
-        }
-    }
-    world.tear_down();
-    world.assert_nothing_left();
-    world.harness().faults_seen() > nth
-}
-
-/// How a cycle ends an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    /// "Disable device", then "Enable".
-    Disable,
-    /// Torn out by the toolstack, and a new one plugged in.
-    Destroyed,
-    /// Everything removed and unloaded, and a new machine.
-    Unload,
-}
-
-/// `count` starts and stops with traffic running when they stop, in all the ways there are.
-///
-/// # Panics
-/// When anything is wrong.
-pub fn cycles(seed: u64, count: u32, mut tell: impl FnMut(u32)) {
-    let boot = |seed| {
-        connected(
-            World::builder().cpus(2).seed(seed),
-            Preset::Linux,
-            16 * 1024,
-        )
-    };
-    let (mut world, mut peer) = boot(seed);
-    for cycle in 0..count {
-        let device = world.interfaces()[0];
-        let mut guest = guest_on(device, 0, 16 * 1024);
-        peer.stack(Stack::forget_streams);
-        let port = 2000 + u16::try_from(cycle % 20_000).unwrap_or(0) * 2;
-        exchange(&mut world, &peer, &mut guest, port, 5_000);
-        // A transfer that will not end well is under way at each stop.
-        peer.stack(|stack| stack.listen(1999, End::Sink, 1 << 20));
-        guest
-            .stack
-            .connect(1, 1999, End::Source { seed: 1 }, 1 << 20);
-        guest.run(&mut world, 60, |guest, _| guest.stack.moved() > 20_000);
-        let ending = match cycle % 5 {
-            0 | 1 => Ending::Disable,
-            2 | 3 => Ending::Destroyed,
-            _ => Ending::Unload,
-        };
-        match ending {
-            Ending::Disable => {
-                world.disable_interface(device);
-                world.settle();
-                world.enable_interface(device);
-            }
-            Ending::Destroyed => {
-                world.xen(|xen| xen.destroy_vif(0));
-                world.pass(harness::SECOND);
-                assert!(world.interfaces().is_empty(), "{}", world.story());
-                peer = Peer::new(Stack::new(PEER_MAC, 1, 1500, 16 * 1024, 7), None);
-                world.add_vif(World::vif_config(Preset::Linux, 0), peer.clone());
-                world.settle();
-            }
-            Ending::Unload => {
-                world.tear_down();
-                world.assert_nothing_left();
-                (world, peer) = boot(seed + u64::from(cycle) + 1);
-            }
-        }
-        world.wait_connected(0);
-        world.assert_clean();
-        tell(cycle);
-    }
-    world.tear_down();
-    world.assert_nothing_left();
+    world.boot();
+    world.wait_connected(0);
+    (world, peer)
 }

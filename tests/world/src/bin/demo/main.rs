@@ -1,6 +1,7 @@
 //! The main job of `cargo xtask demo`: both drivers, a vif of several queues, real TCP traffic both ways.
 
 mod report;
+mod tap;
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -29,7 +30,7 @@ const PEER: [u8; 6] = [0x02, 0, 0, 0, 0, 0x99];
 
 /// Loads the drivers and moves data by TCP through a vif.
 #[derive(Parser)]
-struct Options {
+pub(crate) struct Options {
     /// Queues of the vif.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=8))]
     queues: u16,
@@ -42,6 +43,12 @@ struct Options {
     /// Seed of the scheduler.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Instead: the network behind the backend is the host's, which pings the guest and exchanges data with it.
+    #[arg(long)]
+    tap: bool,
+    /// Internal: the host's side of that, inside its namespace.
+    #[arg(long, hide = true)]
+    tap_host: bool,
     /// Folder for report.json and traffic.pcapng.
     #[arg(long, default_value = "target/demo")]
     out: PathBuf,
@@ -49,6 +56,12 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    if options.tap_host {
+        return tap::host();
+    }
+    if options.tap {
+        return tap::run(&options);
+    }
     std::fs::create_dir_all(&options.out)
         .with_context(|| format!("cannot make {}", options.out.display()))?;
     let pcap = options.out.join("traffic.pcapng");

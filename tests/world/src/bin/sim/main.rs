@@ -1,104 +1,65 @@
-//! The main job of `cargo xtask sim`: many seeds, or many starts and stops, of both drivers with traffic.
+//! The main job of `cargo xtask sim`: many lives of both drivers with traffic, in several processes side by side
+//! (in one process they would wait for each other at the lock of its address space).
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+mod job;
+mod supervisor;
+
+use std::process::ExitCode;
 
 use clap::Parser;
-use world::scenario;
 
-/// The call that fails in the present run, for the message of one that goes wrong.
-static NTH: AtomicU64 = AtomicU64::new(0);
+use job::Job;
 
 /// Runs the start, traffic, stop case under many schedules.
-#[derive(Parser)]
-struct Options {
+#[derive(Debug, Parser)]
+#[command(args_override_self = true)]
+pub(crate) struct Options {
     /// Number of seeds.
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
-    /// First seed.
+    /// First seed, or the seed of a sweep.
     #[arg(long, default_value_t = 1)]
     first: u64,
-    /// Instead: this many starts and stops in every way there is.
+    /// Runs every so many-th seed twice and compares the traces; 0: none.
+    #[arg(long, default_value_t = 0)]
+    twice: u64,
+    /// Instead: this many cycles of load, start, disable, enable, stop, start, surprise removal, unload.
     #[arg(long)]
-    cycles: Option<u32>,
-    /// Instead: fails each call of an export that may fail, one per run, until there are no more.
+    cycles: Option<u64>,
+    /// Instead: fails each call of an export that may fail, one per life, until there are no more.
     #[arg(long)]
-    faults: bool,
-    /// Runs each seed twice and compares the traces.
+    sweep: bool,
+    /// Queues of a life of the sweep.
+    #[arg(long, default_value_t = 1)]
+    queues: u32,
+    /// Bytes each way in a life of the sweep.
+    #[arg(long, default_value_t = 2_000)]
+    bytes: u64,
+    /// In a life of the sweep, all calls after the one fail too.
     #[arg(long)]
-    twice: bool,
+    for_good: bool,
+    /// Processes side by side; 0: one for each processor.
+    #[arg(long, default_value_t = 0)]
+    workers: u64,
+    /// Starts with this life, and ends with `--last` if that is given.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// The last life.
+    #[arg(long)]
+    last: Option<u64>,
+    /// Internal: this process is a worker that leaves out so many lives after each.
+    #[arg(long, hide = true)]
+    step: Option<u64>,
 }
 
-fn main() {
+fn main() -> ExitCode {
     let options = Options::parse();
-    let start = Instant::now();
-    if let Some(count) = options.cycles {
-        scenario::cycles(options.first, count, |cycle| {
-            if (cycle + 1).is_multiple_of(50) {
-                println!(
-                    "{} cycles, {:.0} s",
-                    cycle + 1,
-                    start.elapsed().as_secs_f64()
-                );
-            }
-        });
-        println!(
-            "{count} cycles passed in {:.0} s",
-            start.elapsed().as_secs_f64()
-        );
-        return;
-    }
-    if options.faults {
-        let mut nth = 0;
-        std::panic::set_hook(Box::new(|info| {
-            eprintln!("call {}: {info}", NTH.load(Ordering::Relaxed));
-        }));
-        while scenario::life_with_fault(options.first, nth) {
-            nth += 1;
-            NTH.store(nth, Ordering::Relaxed);
-            if nth.is_multiple_of(100) {
-                println!("{nth} calls failed, {:.0} s", start.elapsed().as_secs_f64());
-            }
+    let job = Job::of(&options);
+    match options.step {
+        Some(step) => {
+            job.work(options.from, step);
+            ExitCode::SUCCESS
         }
-        println!(
-            "each of {nth} calls failed once, in {:.0} s",
-            start.elapsed().as_secs_f64()
-        );
-        return;
+        None => supervisor::run(&job, &options),
     }
-    let next = AtomicU64::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= options.seeds {
-                        return;
-                    }
-                    let seed = options.first + index;
-                    let hash = scenario::life(seed);
-                    if options.twice {
-                        assert_eq!(
-                            hash,
-                            scenario::life(seed),
-                            "seed {seed}: the second run took another course"
-                        );
-                    }
-                    if (index + 1).is_multiple_of(100) {
-                        println!(
-                            "{} seeds, {:.0} s",
-                            index + 1,
-                            start.elapsed().as_secs_f64()
-                        );
-                    }
-                }
-            });
-        }
-    });
-    println!(
-        "{} seeds passed in {:.0} s",
-        options.seeds,
-        start.elapsed().as_secs_f64()
-    );
 }
