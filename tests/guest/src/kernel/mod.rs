@@ -96,7 +96,30 @@ fn self_test(cpus: u32, frame: u64) -> Result<(), &'static str> {
     wait(
         || traps::count(0, apic::TIMER) == 1,
         "the timer did not come",
-    )
+    )?;
+    test_window(frame)
+}
+
+fn test_window(frame: u64) -> Result<(), &'static str> {
+    use x86_64::structures::paging::PageTableFlags as Flags;
+    let at = paging::WINDOW + 4096;
+    let place = core::ptr::with_exposed_provenance_mut::<u64>(at as usize);
+    let other = core::ptr::with_exposed_provenance::<u64>(frame as usize);
+    let writable = Flags::PRESENT | Flags::NO_EXECUTE | Flags::WRITABLE;
+    paging::map(at, frame, writable).ok_or("no memory for page tables")?;
+    // SAFETY: just mapped, to a frame that nobody uses yet.
+    unsafe { place.write_volatile(0x5AFE) };
+    // SAFETY: the same frame at its own address.
+    let seen = unsafe { other.read_volatile() };
+    paging::protect(at, Flags::PRESENT | Flags::NO_EXECUTE);
+    let read_only = paging::allows_now(at, false, false) && !paging::allows_now(at, true, false);
+    paging::unmap(at);
+    let gone = !paging::allows_now(at, false, false);
+    if seen == 0x5AFE && read_only && gone {
+        Ok(())
+    } else {
+        Err("the window does not show what it should")
+    }
 }
 
 /// Waits up to 5 s.
