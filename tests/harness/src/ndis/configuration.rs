@@ -20,6 +20,7 @@ use crate::mem::guest::{Guest, read_bytes, write_bytes};
 use crate::rtl::string::read_unicode;
 use crate::rules;
 use crate::zw::key::device_key;
+use crate::zw::registry::Registry;
 
 exports! { Module::Ndis;
     NdisOpenConfigurationEx = open, 0..=0, fallible;
@@ -91,8 +92,7 @@ impl Keywords {
     }
 
     /// Sets a keyword, or removes it.
-    pub(crate) fn set(&self, keyword: &str, value: Option<Value>) {
-        let registry = &kernel().registry;
+    pub(crate) fn set(&self, registry: &Registry, keyword: &str, value: Option<Value>) {
         match value {
             Some(value) => registry.set(&self.key, keyword, value),
             None => {
@@ -354,7 +354,9 @@ extern "win64" fn write(
             }
         }
     };
-    adapter.keywords.set(&read_unicode(keyword), Some(stored));
+    adapter
+        .keywords
+        .set(&kernel().registry, &read_unicode(keyword), Some(stored));
     Guest::from(status).store(sys::NDIS_STATUS_SUCCESS);
 }
 
