@@ -1,0 +1,201 @@
+//! The capture: read by a parser of pcapng and of the protocols in it that is written here, from the formats'
+//! descriptions, and by `tshark` where that is installed.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use netback_model::Preset;
+use world::scenario::{PEER_MAC, exchange, few_buffers, guest_on};
+use world::{Capture, Peer, Stack, World};
+
+const WINDOW: usize = 16 * 1024;
+
+/// A little-endian number of `count` bytes at `at`.
+fn number(bytes: &[u8], at: usize, count: usize) -> u64 {
+    let part = &bytes[at..at + count];
+    part.iter()
+        .rev()
+        .fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
+
+/// A big-endian number of 16 bits.
+fn word(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+}
+
+/// One captured frame.
+struct Frame {
+    nanoseconds: u64,
+    outbound: bool,
+    bytes: Vec<u8>,
+}
+
+/// Reads a file of one section with one Ethernet interface (draft-ietf-opsawg-pcapng).
+fn parse(file: &[u8]) -> Vec<Frame> {
+    let (mut at, mut frames, mut interfaces) = (0, Vec::new(), 0);
+    while at < file.len() {
+        let (kind, length) = (number(file, at, 4), number(file, at + 4, 4) as usize);
+        assert!(
+            length.is_multiple_of(4) && length >= 12,
+            "block length {length}"
+        );
+        assert_eq!(
+            number(file, at + length - 4, 4) as usize,
+            length,
+            "both lengths"
+        );
+        let body = &file[at + 8..at + length - 4];
+        match kind {
+            0x0A0D_0D0A => {
+                assert_eq!(at, 0, "one section");
+                assert_eq!(number(body, 0, 4), 0x1A2B_3C4D, "byte order");
+                assert_eq!((number(body, 4, 2), number(body, 6, 2)), (1, 0), "version");
+            }
+            1 => {
+                assert_eq!(number(body, 0, 2), 1, "LINKTYPE_ETHERNET");
+                interfaces += 1;
+            }
+            6 => frames.push(packet(body)),
+            other => panic!("block {other:#x}"),
+        }
+        at += length;
+    }
+    assert_eq!(interfaces, 1);
+    frames
+}
+
+/// An enhanced packet block.
+fn packet(body: &[u8]) -> Frame {
+    assert_eq!(number(body, 0, 4), 0, "the only interface");
+    let time = number(body, 4, 4) << 32 | number(body, 8, 4);
+    let (captured, original) = (number(body, 12, 4) as usize, number(body, 16, 4) as usize);
+    assert_eq!(captured, original, "whole frames");
+    let options = &body[20 + captured.next_multiple_of(4)..];
+    assert_eq!(
+        (number(options, 0, 2), number(options, 2, 2)),
+        (2, 4),
+        "epb_flags"
+    );
+    Frame {
+        nanoseconds: time,
+        outbound: number(options, 4, 4) & 3 == 2,
+        bytes: body[20..20 + captured].to_vec(),
+    }
+}
+
+/// The Internet checksum; 0 over data that holds its own.
+fn checksum(parts: &[&[u8]]) -> u16 {
+    let bytes = parts.concat();
+    let mut sum = 0_u32;
+    for pair in bytes.chunks(2) {
+        sum += u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0));
+    }
+    while sum > 0xFFFF {
+        sum = (sum & 0xFFFF) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+/// Bytes of TCP payload in a frame; panics if anything is malformed.
+fn payload(frame: &[u8]) -> usize {
+    assert!((42..=1514).contains(&frame.len()), "{} bytes", frame.len());
+    match word(frame, 12) {
+        0x0806 => {
+            assert_eq!(
+                (word(frame, 14), word(frame, 16)),
+                (1, 0x0800),
+                "ARP for IPv4 on Ethernet"
+            );
+            0
+        }
+        0x0800 => {
+            let ip = &frame[14..];
+            assert_eq!(ip[0], 0x45);
+            let total = usize::from(word(ip, 2));
+            assert!(total <= ip.len());
+            assert_eq!(checksum(&[&ip[..20]]), 0, "IPv4 checksum");
+            assert_eq!(ip[9], 6, "TCP only");
+            let tcp = &ip[20..total];
+            let length = u16::try_from(tcp.len()).expect("a frame").to_be_bytes();
+            let pseudo = [&ip[12..20], &[0, 6], &length[..]].concat();
+            assert_eq!(checksum(&[&pseudo, tcp]), 0, "TCP checksum");
+            let header = usize::from(tcp[12] >> 4) * 4;
+            assert!((20..=tcp.len()).contains(&header));
+            tcp.len() - header
+        }
+        other => panic!("ethertype {other:#x}"),
+    }
+}
+
+fn capture(path: &Path) -> u64 {
+    let file = BufWriter::new(File::create(path).expect("a file in the target folder"));
+    let capture = Capture::new(Box::new(file), 1 << 24).expect("a header");
+    let mut world = World::builder().cpus(2).seed(900).build();
+    few_buffers(&world, 1);
+    let peer = Peer::new(Stack::new(PEER_MAC, 1, 1500, WINDOW, 7), Some(capture));
+    world.add_vif(World::vif_config(Preset::Linux, 0), peer.clone());
+    world.boot();
+    world.wait_connected(0);
+    let mut guest = guest_on(world.interfaces()[0], 0, WINDOW);
+    exchange(&mut world, &peer, &mut guest, 5001, 200_000);
+    world.tear_down();
+    let capture = peer.take_capture().expect("it had one");
+    let (frames, omitted) = capture.counts();
+    assert_eq!(omitted, 0);
+    capture.finish().expect("a file in the target folder");
+    frames
+}
+
+/// `tshark`'s frames, and those it calls malformed or wrong.
+fn tshark(path: &Path) -> Option<(usize, String)> {
+    let run = |filter: &str| {
+        let output = Command::new("tshark")
+            .args(["-o", "tcp.check_checksum:TRUE", "-r"])
+            .arg(path)
+            .args(["-Y", filter])
+            .output()
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Some(text)
+    };
+    let all = run("frame")?;
+    let bad = run("_ws.malformed || tcp.checksum.status == 0 || ip.checksum.status == 0")?;
+    Some((all.lines().count(), bad))
+}
+
+#[test]
+fn the_capture_is_whole_and_nothing_in_it_is_malformed() {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("capture.pcapng");
+    let written = capture(&path);
+    let frames = parse(&std::fs::read(&path).expect("written just now"));
+    assert_eq!(frames.len() as u64, written);
+    assert!(frames.is_sorted_by_key(|frame| frame.nanoseconds));
+    let carried = |outbound| -> usize {
+        frames
+            .iter()
+            .filter(|frame| frame.outbound == outbound)
+            .map(|frame| payload(&frame.bytes))
+            .sum()
+    };
+    assert!(carried(true) >= 200_000 && carried(false) >= 200_000);
+    match tshark(&path) {
+        Some((count, bad)) => {
+            assert_eq!(count as u64, written);
+            assert_eq!(bad, "");
+        }
+        None => {
+            // Not println!, which the test runner keeps to itself.
+            let _ = writeln!(
+                std::io::stderr(),
+                "NOT RUN: tshark on the capture: not installed"
+            );
+        }
+    }
+}
