@@ -75,6 +75,12 @@ const PACKAGES: &[Package] = &[
         use_: "pings the guest of demo --tap",
     },
     Package {
+        name: "tshark",
+        present: || Path::new("/usr/bin/tshark").exists(),
+        purpose: Purpose::Test,
+        use_: "reads the capture of the demo",
+    },
+    Package {
         name: "libxen-dev",
         present: || Path::new("/usr/include/xen/io/netif.h").is_file(),
         purpose: Purpose::Test,

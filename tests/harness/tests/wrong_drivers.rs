@@ -4,7 +4,12 @@ use harness::{Harness, LoadError};
 
 /// Runs `DriverEntry` and `DriverUnload` of the wrong driver `which`; returns the ids of the rules it broke.
 fn broken_by(which: &str) -> Vec<&'static str> {
-    let source = driver_builder::sources().join("wrong/driver.rs");
+    broken_in("wrong", which)
+}
+
+/// As [`broken_by`], for a source in another folder.
+fn broken_in(folder: &str, which: &str) -> Vec<&'static str> {
+    let source = driver_builder::sources().join(folder).join("driver.rs");
     let image = driver_builder::build(&source, &[which]);
     let mut harness = Harness::builder()
         .cpus(2)
@@ -75,6 +80,38 @@ caught! {
     over_dereference: ["object"];
     bad_handle: ["object"];
     work_item_twice: ["object"];
+}
+
+/// Miniports, as images of their own: what they import from `ndis.sys` is resolved and called as `netfront.sys` does.
+mod miniport {
+    use super::broken_in;
+
+    macro_rules! caught {
+        ($($name:ident: [$($rule:literal),*];)+) => {
+            $(#[test]
+            fn $name() {
+                assert_eq!(broken_in("wrong-miniport", stringify!($name)), [$($rule),*] as [&str; _]);
+            })+
+        };
+    }
+
+    caught! {
+        no_fault: [];
+        short_header: ["ndis-header"];
+        other_type: ["ndis-header"];
+        unknown_flags: ["ndis-register"];
+        no_send_handler: ["ndis-register"];
+        half_a_pair: ["ndis-register"];
+        handler_in_data: ["ndis-register"];
+        registered_twice: ["ndis-register"];
+        kept_registration: ["ndis-deregister"];
+        deregistered_twice: ["ndis-deregister"];
+        pool_without_tag: ["ndis-pool"];
+        odd_context: ["ndis-pool"];
+        pool_left: ["ndis-halt-leak"];
+        list_left_in_pool: ["ndis-pool"];
+        list_freed_twice: ["ndis-free"];
+    }
 }
 
 #[test]
