@@ -310,6 +310,11 @@ impl World {
         self.start_bus();
     }
 
+    /// From now on drivers may fail, as in [`World::try_boot`].
+    pub const fn expect_failures(&mut self) {
+        self.lenient = true;
+    }
+
     /// As [`World::start_bus`], where everything may fail, as in [`World::try_boot`].
     pub fn try_start_all(&mut self) {
         self.lenient = true;

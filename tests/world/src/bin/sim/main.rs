@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// Bytes each way in a life of the sweep.
     #[arg(long, default_value_t = 2_000)]
     bytes: u64,
-    /// In a life of the sweep, all calls after the one fail too.
+    /// In a life of the sweep, all calls after the one fail too, until the stop.
     #[arg(long)]
     for_good: bool,
     /// Processes side by side; 0: one for each processor.
