@@ -12,7 +12,7 @@ mod peer;
 mod rss;
 pub mod scenario;
 mod stack;
-mod tap;
+mod tap_device;
 mod traffic;
 mod world;
 
@@ -23,6 +23,6 @@ pub use network::{Network, Nobody};
 pub use peer::{Peer, WireCounters};
 pub use rss::parameters as rss_parameters;
 pub use stack::{End, Progress, Stack};
-pub use tap::{Namespace, Tap, TapCounters};
+pub use tap_device::{Namespace, Tap, TapCounters};
 pub use traffic::{GuestStack, Moved};
 pub use world::{Builder, World, driver_image};

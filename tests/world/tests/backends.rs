@@ -122,7 +122,7 @@ fn a_backend_with_a_carrier_key_connects() {
 /// one in which nothing is wrong, the log says what was waited for.
 #[test]
 fn a_backend_stuck_in_any_state_at_start_hangs_nothing() {
-    for state in 0..=9 {
+    for state in 0..=9_u32 {
         let mut world = small(750 + u64::from(state), 1);
         world.add_vif(World::vif_config(Preset::Linux, 0), peer());
         world.xen(|xen| {
@@ -152,7 +152,7 @@ fn a_backend_stuck_in_any_state_at_start_hangs_nothing() {
 /// As above, from the moment on at which the interface is to stop.
 #[test]
 fn a_backend_stuck_in_any_state_at_stop_hangs_nothing() {
-    for state in 0..=9 {
+    for state in 0..=9_u32 {
         let builder = World::builder().cpus(2).seed(770 + u64::from(state));
         let (mut world, peer) = connected_small(builder, 1, WINDOW);
         carries(&mut world, &peer, 5001);
