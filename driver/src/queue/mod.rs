@@ -14,10 +14,12 @@ mod frame;
 mod list_pool;
 mod rx;
 mod rx_link;
+mod rx_offload;
 mod stack;
 mod stock;
 mod tx;
 mod tx_link;
+mod tx_offload;
 
 use ndis::Status;
 use ndis::chain::RxChain;
