@@ -323,7 +323,9 @@ impl RxSide {
                 let frame = (&mut head, &*pieces);
                 let stock = &mut self.stock;
                 let cut = rx_offload::cut(stock, self.adapter, &segmenter, frame, &dress, lists);
-                self.coalescing.count_abort();
+                if self.offloads.rsc4 || self.offloads.rsc6 {
+                    self.coalescing.count_abort();
+                }
                 self.statistics.count_many(to, cut.made.into(), cut.bytes);
                 self.statistics.count_discards(cut.lost.into());
                 Pieces::Free

@@ -62,7 +62,10 @@ pub(super) fn tell(list: &mut Nbl, deliver: &Deliver) {
     };
     list.set_info(sys::TcpIpChecksumNetBufferListInfo, checksum.slot());
     if let Some(unit) = deliver.unit {
-        list.set_info(sys::TcpRecvSegCoalesceInfo, oob::coalesced(unit.segments, 0));
+        list.set_info(
+            sys::TcpRecvSegCoalesceInfo,
+            oob::coalesced(unit.segments, 0),
+        );
     }
 }
 
@@ -70,7 +73,12 @@ pub(super) fn tell(list: &mut Nbl, deliver: &Deliver) {
 pub(super) fn complete(stock: &Stock, pieces: &[Piece], work: &Complete) {
     write(stock, pieces, work.field, work.pseudo);
     let sum = sum(stock, pieces, work.from, work.to);
-    write(stock, pieces, work.field, Checksum::value(work.never_zero, sum));
+    write(
+        stock,
+        pieces,
+        work.field,
+        Checksum::value(work.never_zero, sum),
+    );
 }
 
 /// Sum over bytes `from..to` of a frame.
@@ -136,7 +144,12 @@ pub(super) fn cut(
             let new = new.get(..count)?;
             let total = header.saturating_add(body);
             let sum = sum(stock, new, segmenter.transport(), total);
-            write(stock, new, segmenter.checksum_field(), Segmenter::checksum(sum));
+            write(
+                stock,
+                new,
+                segmenter.checksum_field(),
+                Segmenter::checksum(sum),
+            );
             let list = stock.lend(adapter.get(), new);
             if list.is_none() {
                 give_back(stock, new);
@@ -238,7 +251,9 @@ fn copy_body(
         while skip < until {
             let nth = target.checked_div(page_bytes).unwrap_or(0);
             let place = target & page_bytes.saturating_sub(1);
-            let part = until.saturating_sub(skip).min(page_bytes.saturating_sub(place));
+            let part = until
+                .saturating_sub(skip)
+                .min(page_bytes.saturating_sub(place));
             let at = (piece.offset as usize).saturating_add(skip);
             let to = new.get(nth).and_then(|new| stock.memory(new.page));
             if let (Some(source), Some(to)) = (stock.memory(piece.page), to) {

@@ -82,6 +82,8 @@ pub(crate) struct TxSide {
     vlan: VlanSettings,
     /// Offloads in force.
     pub(crate) offloads: Offloads,
+    /// Events for completions are held back while nothing waits for them.
+    pub(crate) moderation: bool,
     /// The domain is being suspended: the ring is left alone.
     pub(crate) frozen: bool,
 }
@@ -100,6 +102,7 @@ impl TxSide {
             max_frame,
             vlan,
             offloads: Offloads::default(),
+            moderation: true,
             frozen: false,
         })
     }
@@ -266,13 +269,7 @@ impl TxSide {
             return Some(Sent::Failed(Status::RESOURCES));
         }
         let mut head = Head::default();
-        let prepared = asked.prepare(
-            &whole,
-            &mut head,
-            sending.segment,
-            &self.limits(link),
-            irql,
-        );
+        let prepared = asked.prepare(&whole, &mut head, sending.segment, &self.limits(link), irql);
         let ready = match prepared {
             Ok(ready) => ready,
             Err(status) => return Some(Sent::Failed(status)),
@@ -383,7 +380,7 @@ impl TxSide {
             return Ok(false);
         };
         // Half of what is out is soon enough, unless lists wait for room.
-        let coalesce = self.sending.is_none();
+        let coalesce = self.moderation && self.sending.is_none();
         Ok(link.engine.arm(coalesce)? == Recheck::Poll)
     }
 

@@ -54,7 +54,7 @@ pub(super) struct Ready {
 }
 
 /// What a backend does for frames.
-pub(super) fn able(backend: Features) -> Able {
+pub(crate) fn able(backend: Features) -> Able {
     let v4 = backend.has(Features::IPV4_CSUM);
     let v6 = backend.has(Features::IPV6_CSUM);
     let several = backend.has(Features::SG);
@@ -154,8 +154,8 @@ impl Asked {
             return Err(Status::INVALID_LENGTH);
         }
         let total = usize::try_from(length).map_err(|_| Status::FAILURE)?;
-        let prepared = tx::prepare(head, total, self.request, limits.able)
-            .map_err(|_| Status::FAILURE)?;
+        let prepared =
+            tx::prepare(head, total, self.request, limits.able).map_err(|_| Status::FAILURE)?;
         ready.from = u32::try_from(head.replaced()).map_err(|_| Status::FAILURE)?;
         ready.body = frame.length.saturating_sub(ready.from);
         (ready.frames, ready.header) = (prepared.frames, prepared.header);
