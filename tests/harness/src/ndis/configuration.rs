@@ -1,6 +1,10 @@
 //! The adapter's registry parameters, as keywords in memory.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use ndis_sys::{
     self as sys, NDIS_CONFIGURATION_OBJECT, NDIS_CONFIGURATION_PARAMETER as Parameter, NDIS_STATUS,
@@ -20,6 +24,7 @@ use crate::mem::guest::{Guest, read_bytes, write_bytes};
 use crate::rtl::string::read_unicode;
 use crate::rules;
 use crate::zw::key::device_key;
+use crate::zw::registry::Registry;
 
 exports! { Module::Ndis;
     NdisOpenConfigurationEx = open, 0..=0, fallible;
@@ -91,8 +96,7 @@ impl Keywords {
     }
 
     /// Sets a keyword, or removes it.
-    pub(crate) fn set(&self, keyword: &str, value: Option<Value>) {
-        let registry = &kernel().registry;
+    pub(crate) fn set(&self, registry: &Registry, keyword: &str, value: Option<Value>) {
         match value {
             Some(value) => registry.set(&self.key, keyword, value),
             None => {
@@ -201,7 +205,7 @@ extern "win64" fn open(object: *mut NDIS_CONFIGURATION_OBJECT, out: *mut usize) 
 }
 
 /// The adapter of an open configuration handle; ends the run for any other.
-fn adapter_of(opened: usize, what: &str) -> std::sync::Arc<adapter::Adapter> {
+fn adapter_of(opened: usize, what: &str) -> alloc::sync::Arc<adapter::Adapter> {
     let kernel = kernel();
     let found = kernel.ndis.objects.get(opened, Kind::Configuration);
     found
@@ -354,7 +358,9 @@ extern "win64" fn write(
             }
         }
     };
-    adapter.keywords.set(&read_unicode(keyword), Some(stored));
+    adapter
+        .keywords
+        .set(&kernel().registry, &read_unicode(keyword), Some(stored));
     Guest::from(status).store(sys::NDIS_STATUS_SUCCESS);
 }
 
@@ -376,6 +382,8 @@ extern "win64" fn close(opened: usize) {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::{Answer, address_bytes, convert, leading_number};
     use crate::Value;
     use ndis_sys as sys;
