@@ -24,6 +24,14 @@
     )
 )]
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        reason = "the tests' frames are short"
+    )
+)]
+
 #[cfg(test)]
 extern crate std;
 

@@ -32,6 +32,10 @@ impl Directions {
 }
 
 /// A switch for each offload.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that are set one by one"
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offloads {
     /// IPv4 header checksum.

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn all_ones_for_64_kib_fold_without_loss() {
-        let bytes = [0xFF_u8; 65_535];
+        let bytes = std::vec![0xFF_u8; 65_535];
         let mut sum = Sum::default();
         sum.add(&bytes);
         assert_eq!(sum.folded(), reference(&bytes));
