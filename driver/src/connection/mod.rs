@@ -331,6 +331,7 @@ impl<'a> Worker<'a> {
                 }
                 self.enable(true, irql);
                 self.apply_rss(irql);
+                adapter.bus().report_working(irql);
             }
             Action::StopTraffic => {
                 self.enable(false, irql);
