@@ -23,7 +23,6 @@
         clippy::arithmetic_side_effects
     )
 )]
-
 #![cfg_attr(
     test,
     allow(
