@@ -636,7 +636,8 @@ impl Adapter {
     /// The toolstack's settings as they are now: a new speed is told when the link is up, and longer
     /// frames are taken. What NDIS knows of the MTU stays until the adapter is started again.
     pub(crate) fn set_store_settings(&self, speed: Option<u64>, mtu: u16, irql: &mut Passive<'_>) {
-        let speed = speed.unwrap_or(DEFAULT_SPEED);
+        let fastest = self.identity().max_speed();
+        let speed = speed.unwrap_or(DEFAULT_SPEED).min(fastest);
         if self.speed.swap(speed, Ordering::AcqRel) != speed && self.is_link_up() {
             nt::log_info!("link speed: {speed} bit/s");
             self.set_link(true, irql);

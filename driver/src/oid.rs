@@ -157,7 +157,7 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
         sys::OID_GEN_MAXIMUM_SEND_PACKETS => request.answer_u32(SEND_PACKETS),
         // Two speeds, transmit and receive.
         sys::OID_GEN_MAX_LINK_SPEED => {
-            let speed = identity.speed.to_le_bytes();
+            let speed = identity.max_speed().to_le_bytes();
             let mut both = [0; 16];
             for (place, byte) in both.iter_mut().zip(speed.into_iter().chain(speed)) {
                 *place = byte;
