@@ -18,6 +18,8 @@ pub(crate) enum Purpose {
     Package,
     /// Building, signing and testing them.
     Test,
+    /// All of it, and running them on real Xen.
+    Xen,
 }
 
 /// Target the drivers are built for.
@@ -62,6 +64,18 @@ const PACKAGES: &[Package] = &[
         purpose: Purpose::Test,
         use_: "Xen's public headers, which the tests compare with",
     },
+    Package {
+        name: "qemu-system-x86",
+        present: || Path::new("/usr/bin/qemu-system-x86_64").is_file(),
+        purpose: Purpose::Xen,
+        use_: "the machine that Xen runs in",
+    },
+    Package {
+        name: "xz-utils",
+        present: || Path::new("/usr/bin/xz").is_file(),
+        purpose: Purpose::Xen,
+        use_: "decompresses dom0's kernel",
+    },
 ];
 
 /// Installs what is missing for `purpose`.
@@ -84,7 +98,11 @@ fn libclang_is_there() -> bool {
     })
 }
 
-fn rustup_target(target: &str) -> Result<()> {
+/// Adds a target to the Rust toolchain in use, if it is not there.
+///
+/// # Errors
+/// `rustup` cannot: the message says the command.
+pub(crate) fn rustup_target(target: &str) -> Result<()> {
     if target_is_installed(target) {
         return Ok(());
     }
@@ -139,6 +157,16 @@ fn packages(purpose: Purpose) -> Result<()> {
         )
     };
     install().with_context(|| format!("missing: {advice}: run: {by_hand}"))
+}
+
+/// Brings apt's lists up to date, as root: a download by an old list finds nothing. What cannot be
+/// brought up to date may still do.
+pub(crate) fn refresh_package_lists() {
+    if is_root()
+        && let Err(error) = process::run("apt-get update", apt().args(["update", "-q"]))
+    {
+        eprintln!("warning: {error:#}");
+    }
 }
 
 fn apt() -> Command {
