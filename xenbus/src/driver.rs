@@ -22,6 +22,9 @@ use crate::fdo::Fdo;
 /// See [`wants_unplug`].
 static UNPLUG: AtomicBool = AtomicBool::new(false);
 
+/// See [`wants_fifo`].
+static FIFO: AtomicBool = AtomicBool::new(true);
+
 /// The driver object, which outlives every device of the driver.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Driver(NonNull<DRIVER_OBJECT>);
@@ -83,6 +86,14 @@ fn read_parameters(registry_path: UnicodeStr<'_>, irql: &Passive<'_>) {
     };
     let unplug = key.read_dword(nt::utf16!("UnplugNetworkCards"));
     UNPLUG.store(unplug.is_ok_and(|value| value != 0), Ordering::Relaxed);
+    let fifo = key.read_dword(nt::utf16!("FifoEventChannels"));
+    FIFO.store(fifo.map_or(true, |value| value != 0), Ordering::Relaxed);
+}
+
+/// Whether the FIFO ABI of event channels is tried. Only a value of 0 keeps it off, for a Xen on which
+/// it does not work.
+pub(crate) fn wants_fifo() -> bool {
+    FIFO.load(Ordering::Relaxed)
 }
 
 /// Whether emulated network cards are to leave when the bus starts: only if the administrator, or the

@@ -98,10 +98,10 @@ fn libclang_is_there() -> bool {
     })
 }
 
-/// Adds a target to the Rust toolchain in use, if it is not there.
+/// Installs a target of the toolchain in use.
 ///
 /// # Errors
-/// `rustup` cannot: the message says the command.
+/// When it cannot be installed: the message says the command.
 pub(crate) fn rustup_target(target: &str) -> Result<()> {
     if target_is_installed(target) {
         return Ok(());

@@ -14,7 +14,7 @@ const TRAILER: &str = "TRAILER!!!";
 
 /// An archive that grows.
 #[derive(Debug, Default)]
-pub(super) struct Archive {
+pub(crate) struct Archive {
     bytes: Vec<u8>,
     folders: BTreeSet<String>,
     entries: u32,
@@ -22,19 +22,19 @@ pub(super) struct Archive {
 
 impl Archive {
     /// Adds a file that may be executed. `path` has no slash in front.
-    pub(super) fn file(&mut self, path: &str, content: &[u8]) {
+    pub(crate) fn file(&mut self, path: &str, content: &[u8]) {
         self.parents(path);
         self.entry(path, PROGRAM, (0, 0), content);
     }
 
     /// Adds a symbolic link.
-    pub(super) fn link(&mut self, path: &str, target: &str) {
+    pub(crate) fn link(&mut self, path: &str, target: &str) {
         self.parents(path);
         self.entry(path, LINK, (0, 0), target.as_bytes());
     }
 
     /// Adds an empty folder.
-    pub(super) fn folder(&mut self, path: &str) {
+    pub(crate) fn folder(&mut self, path: &str) {
         self.parents(path);
         if self.folders.insert(path.to_owned()) {
             self.entry(path, FOLDER, (0, 0), &[]);
@@ -42,13 +42,13 @@ impl Archive {
     }
 
     /// Adds a character device.
-    pub(super) fn device(&mut self, path: &str, major: u32, minor: u32) {
+    pub(crate) fn device(&mut self, path: &str, major: u32, minor: u32) {
         self.parents(path);
         self.entry(path, CHARACTER_DEVICE, (major, minor), &[]);
     }
 
     /// Ends the archive.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         self.entry(TRAILER, 0, (0, 0), &[]);
         self.bytes
     }

@@ -12,7 +12,7 @@
 //! `tests/dom0` is the other side: the program that runs in dom0.
 
 mod cases;
-mod cpio;
+pub(crate) mod cpio;
 mod elf;
 mod initramfs;
 mod kernel;
@@ -32,7 +32,7 @@ use clap::{Args, ValueEnum};
 use dom0::{event::Line, plan::Plan};
 
 use crate::{
-    process,
+    build, guest, process,
     setup::{self, Purpose},
     tally::Tally,
 };
@@ -191,7 +191,7 @@ impl Bed {
         let initramfs = folder.join("dom0.cpio");
         fs::write(&initramfs, initramfs::build(&root, hvm)?)?;
         let guest = match guest {
-            GuestKind::Drivers => drivers_guest(hvm)?,
+            GuestKind::Drivers => drivers_guest()?,
             GuestKind::Linux => linux_guest(&root, &folder)?,
         };
         Ok(Self {
@@ -278,8 +278,13 @@ fn build_program() -> Result<PathBuf> {
 }
 
 /// Our kernel and the drivers.
-fn drivers_guest(_hvm: bool) -> Result<Vec<(&'static str, PathBuf)>> {
-    bail!("the guest kernel is not built yet")
+fn drivers_guest() -> Result<Vec<(&'static str, PathBuf)>> {
+    build::drivers(&process::root(), &process::target_dir())?;
+    let guest = guest::build()?;
+    Ok(vec![
+        ("guest.elf", guest.kernel),
+        ("guest.module", guest.modules),
+    ])
 }
 
 /// Debian's kernel, with a file system that brings its interface up.

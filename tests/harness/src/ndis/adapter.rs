@@ -69,7 +69,7 @@ impl Adapter {
             state: Mutex::new(State::Halted),
             attributes: Mutex::default(),
             device_context: AtomicUsize::new(0),
-            keywords: Keywords::new(settings.keywords.clone()),
+            keywords: Keywords::new(devices.physical, settings.keywords.clone()),
             pausing: Completion::default(),
             restarting: Completion::default(),
             sends: Sends::default(),

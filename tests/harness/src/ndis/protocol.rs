@@ -529,7 +529,8 @@ impl Protocol<'_> {
 
     /// Sets a keyword for the next time the driver reads it; `None` removes it.
     pub fn set_keyword(&self, keyword: &str, value: Option<Value>) {
-        self.adapter.keywords.set(keyword, value);
+        let registry = &self.harness.kernel.registry;
+        self.adapter.keywords.set(registry, keyword, value);
     }
 
     /// Whether the driver asked to be removed (`NdisMRemoveMiniport`).
