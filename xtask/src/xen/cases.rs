@@ -8,15 +8,15 @@ use super::GuestKind;
 const KERNEL: &str = "/run/guest.elf";
 const MODULE: &str = "/run/guest.module";
 
-/// Seconds an interface may take to connect, from the guest's creation. All limits here are for an
-/// emulated machine that shares its processors with other work; a step ends when it is done.
-const CONNECT_SECONDS: u64 = 240;
+/// Seconds an interface may take to connect, from the guest's creation. All limits here are
+/// by the emulated machine's clock; a step ends when it is done.
+const CONNECT_SECONDS: u64 = 60;
 
 /// Seconds a transfer of a case may take.
-const TRANSFER_SECONDS: u64 = 300;
+const TRANSFER_SECONDS: u64 = 120;
 
 /// Seconds a guest may take to unload its drivers and power off.
-const END_SECONDS: u64 = 120;
+const END_SECONDS: u64 = 60;
 
 /// What the demo moves, and over what.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +77,7 @@ impl Builder {
                 },
                 max_queues: load.queues,
                 steps: vec![Step::Create, connected(0)],
-                seconds: 900,
+                seconds: 300,
             },
         }
     }
