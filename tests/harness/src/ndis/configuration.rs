@@ -1,6 +1,10 @@
 //! The adapter's registry parameters, as keywords in memory.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use ndis_sys::{
     self as sys, NDIS_CONFIGURATION_OBJECT, NDIS_CONFIGURATION_PARAMETER as Parameter, NDIS_STATUS,
@@ -201,7 +205,7 @@ extern "win64" fn open(object: *mut NDIS_CONFIGURATION_OBJECT, out: *mut usize) 
 }
 
 /// The adapter of an open configuration handle; ends the run for any other.
-fn adapter_of(opened: usize, what: &str) -> std::sync::Arc<adapter::Adapter> {
+fn adapter_of(opened: usize, what: &str) -> alloc::sync::Arc<adapter::Adapter> {
     let kernel = kernel();
     let found = kernel.ndis.objects.get(opened, Kind::Configuration);
     found
@@ -378,6 +382,8 @@ extern "win64" fn close(opened: usize) {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::{Answer, address_bytes, convert, leading_number};
     use crate::Value;
     use ndis_sys as sys;
