@@ -27,7 +27,7 @@ const SOURCE: u16 = 5002;
 const COMMANDS: u16 = 5003;
 
 /// A connection on which nothing moves for so long is given up. Longer than any pause of a case.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 const BUFFER: usize = 64 << 10;
 

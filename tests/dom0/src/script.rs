@@ -202,7 +202,7 @@ impl Running<'_> {
             .run()?;
         for vif in 0..self.case.guest.vifs {
             let path = format!("/sys/class/net/{}", domain.device(vif));
-            if wait_until(Duration::from_secs(60), || Path::new(&path).exists()) {
+            if wait_until(Duration::from_mins(1), || Path::new(&path).exists()) {
                 domain.hotplug(vif)?;
             } else {
                 bail!("{path} did not come back");

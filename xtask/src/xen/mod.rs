@@ -141,7 +141,7 @@ pub(crate) fn demo(load: &Load, guest: GuestKind, verbose: bool) -> Result<()> {
     report::print_table(&report);
     let path = folder.join("report.json");
     fs::write(&path, format!("{report:#}\n"))?;
-    let capture = bed.share("demo").join("demo").join("vif0.pcap");
+    let capture = share("demo").join("demo").join("vif0.pcap");
     if capture.is_file() {
         fs::copy(&capture, folder.join("traffic.pcap"))?;
     }
@@ -161,6 +161,11 @@ pub(crate) fn demo(load: &Load, guest: GuestKind, verbose: bool) -> Result<()> {
 /// Folder of everything the test bed makes.
 fn xen_dir() -> PathBuf {
     process::target_dir().join("xen")
+}
+
+/// Folder of one run, which dom0 sees as `/share`.
+fn share(run: &str) -> PathBuf {
+    xen_dir().join(run)
 }
 
 /// All that is booted, made and ready.
@@ -203,14 +208,9 @@ impl Bed {
         })
     }
 
-    /// Folder of one run.
-    fn share(&self, run: &str) -> PathBuf {
-        xen_dir().join(run)
-    }
-
     /// Boots once, runs the plan, and judges what happened.
     fn run(&self, run: &str, plan: &Plan, verbose: bool) -> Result<(Vec<Line>, Vec<Verdict>)> {
-        let share = self.share(run);
+        let share = share(run);
         if share.exists() {
             fs::remove_dir_all(&share)?;
         }

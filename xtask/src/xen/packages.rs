@@ -225,11 +225,9 @@ fn package_file(downloads: &Path, name: &str) -> Result<PathBuf> {
     let prefix = format!("{name}_");
     let mut found: Vec<PathBuf> = fs::read_dir(downloads)?
         .flatten()
-        .filter(|entry| {
-            let file = entry.file_name().to_string_lossy().into_owned();
-            file.starts_with(&prefix) && file.ends_with(".deb")
-        })
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
         .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .collect();
     found.sort_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok());
     found.pop().with_context(|| format!("no file of {name}"))
