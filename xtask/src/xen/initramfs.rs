@@ -98,11 +98,12 @@ pub(super) fn build(root: &Root, device_model: bool) -> Result<Vec<u8>> {
 }
 
 fn add_device_model(root: &Root, archive: &mut Archive, names: &mut Vec<String>) -> Result<()> {
-    names.push("usr/lib/xen-4.17/bin/qemu-system-i386".to_owned());
+    names.push("usr/libexec/xen-qemu-system-i386".to_owned());
     for (folder, file) in [
         ("usr/lib/xen-4.17/boot", "hvmloader"),
         ("usr/share/seabios", "bios-256k.bin"),
         ("usr/share/qemu", "linuxboot_dma.bin"),
+        ("usr/share/qemu", "pvh.bin"),
         ("usr/share/qemu", "kvmvapic.bin"),
     ] {
         let path = root.path().join(folder).join(file);
@@ -146,6 +147,7 @@ fn add_scripts(archive: &mut Archive) -> Result<()> {
     Ok(())
 }
 
+/// Reads a file; the error names it.
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| path.display().to_string())
 }

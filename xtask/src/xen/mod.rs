@@ -53,8 +53,8 @@ pub(crate) enum GuestKind {
 /// Options of `cargo xtask xen`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Run only the cases whose name contains this.
-    filter: Option<String>,
+    /// Run only the cases whose name contains one of these.
+    filters: Vec<String>,
     /// Lists the cases.
     #[arg(long)]
     list: bool,
@@ -75,6 +75,16 @@ pub(crate) struct Options {
     seed: u64,
 }
 
+impl Options {
+    fn selects(&self, name: &str) -> bool {
+        self.filters.is_empty()
+            || self
+                .filters
+                .iter()
+                .any(|filter| name.contains(filter.as_str()))
+    }
+}
+
 /// `cargo xtask xen`: the whole matrix, in one boot.
 ///
 /// # Errors
@@ -82,15 +92,10 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let cases: Vec<_> = cases::matrix(options.guest, options.seed, options.hvm)
         .into_iter()
-        .filter(|case| {
-            options
-                .filter
-                .as_ref()
-                .is_none_or(|filter| case.name.contains(filter.as_str()))
-        })
+        .filter(|case| options.selects(&case.name))
         .collect();
     if cases.is_empty() {
-        bail!("no case has a name with {:?}", options.filter);
+        bail!("no case has a name with one of {:?}", options.filters);
     }
     if options.list {
         for case in &cases {
