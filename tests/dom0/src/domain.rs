@@ -274,12 +274,10 @@ fn configuration(name: &str, guest: &Guest) -> String {
             for fixed in HVM_LINES {
                 line((*fixed).to_owned());
             }
-            if let Some(disk) = &guest.disk {
-                line(format!(
-                    "device_model_args_hvm = {}",
-                    device_model_arguments(disk)
-                ));
-            }
+            line(format!(
+                "device_model_args_hvm = {:?}",
+                device_model_arguments(guest.disk.as_deref())
+            ));
         }
     }
     text
@@ -289,6 +287,7 @@ fn configuration(name: &str, guest: &Guest) -> String {
 /// CPU, and a time stamp counter Xen leaves alone.
 const HVM_LINES: &[&str] = &[
     "type = \"hvm\"",
+    "device_model_override = \"/usr/libexec/xen-qemu-system-i386\"",
     "cpus = \"1\"",
     "tsc_mode = \"native\"",
     "xen_platform_pci = 1",
@@ -300,19 +299,19 @@ const HVM_LINES: &[&str] = &[
     "serial = \"none\"",
 ];
 
-fn device_model_arguments(disk: &str) -> String {
-    let drive = format!("file={disk},if=none,id=d0,format=raw,cache=unsafe");
-    let arguments = [
-        "-global",
-        "rtl8139.rombar=0",
-        "-global",
-        "rtl8139.romfile=",
-        "-drive",
-        &drive,
-        "-device",
-        "virtio-blk-pci,drive=d0,bootindex=0",
-    ];
-    format!("{arguments:?}")
+fn device_model_arguments(disk: Option<&str>) -> Vec<String> {
+    // The emulated card is not booted from.
+    let mut arguments = vec!["-global", "rtl8139.rombar=0", "-global", "rtl8139.romfile="];
+    let drive = disk.map(|disk| format!("file={disk},if=none,id=d0,format=raw,cache=unsafe"));
+    if let Some(drive) = &drive {
+        arguments.extend([
+            "-drive",
+            drive,
+            "-device",
+            "virtio-blk-pci,drive=d0,bootindex=0",
+        ]);
+    }
+    arguments.into_iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]
