@@ -9,6 +9,7 @@ mod machine;
 mod memory;
 mod network;
 mod peer;
+pub mod proof;
 mod rss;
 pub mod scenario;
 mod stack;
