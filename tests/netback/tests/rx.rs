@@ -339,7 +339,7 @@ fn shaped_frames_are_whole_and_lie_anywhere() {
         offsets += got.iter().filter(|slot| slot.offset > 0).count();
         let data: Vec<u8> = got.iter().flat_map(RxResponse::data).collect();
         assert_eq!(data, plain(len), "{len}");
-        b.guest.queues[0].post_rx(&mut b.world, got.len() as u32);
+        b.guest.queues[0].post_rx(&mut b.world, u32::try_from(got.len()).unwrap());
         b.guest.push_rx(&mut b.world, 0);
     }
     assert!(offsets > 20, "{offsets} slots begin inside a page");

@@ -382,13 +382,13 @@ mod tests {
         let whole = samples::tcp4(&samples::noise(2500));
         let gso = Some((1000, crate::packet::Version::V4));
         let parts = crate::segment::segments(&whole, 1000).expect("TCP");
-        let mut book = offered(&[whole.clone()], gso);
+        let mut book = offered(core::slice::from_ref(&whole), gso);
         for part in &parts {
             assert_eq!(book.told(&list(part), &terms()), Ok(()));
         }
         assert_eq!((book.missing(), book.cut, book.units), (0, 3, 0));
 
-        let mut book = offered(&[whole.clone()], gso);
+        let mut book = offered(core::slice::from_ref(&whole), gso);
         assert_eq!(book.told(&list(&parts[0]), &terms()), Ok(()));
         let fault = book.told(&list(&parts[2]), &terms());
         assert!(
@@ -396,7 +396,7 @@ mod tests {
             "{fault:?}"
         );
 
-        let mut book = offered(&[whole.clone()], gso);
+        let mut book = offered(core::slice::from_ref(&whole), gso);
         let mut unit = list(&whole);
         unit.slots[crate::slots::COALESCED] = 3;
         let fault = book.told(&unit, &terms());

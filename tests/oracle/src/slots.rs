@@ -187,7 +187,7 @@ mod tests {
             mss: 1440,
             tcp: 74,
         };
-        assert_eq!(send.slot(), 1440 | 74 << 20 | 3 << 30);
+        assert_eq!(send.slot(), 1440 + (74 << 20) + (3 << 30));
         assert_eq!(LargeSend::read(send.slot()), Some(send));
         assert_eq!(LargeSend::read(1460), None, "version 1");
     }

@@ -526,13 +526,13 @@ mod tests {
         let cases: [Case; 9] = [
             (Unfinished::NotOffered, |_, offered| offered.gso_v4 = false),
             (Unfinished::GsoWithoutBlank, |wire, _| {
-                wire.csum_blank = false
+                wire.csum_blank = false;
             }),
             (Unfinished::GsoKind, |wire, _| {
-                wire.gso = Some((1000, Version::V6))
+                wire.gso = Some((1000, Version::V6));
             }),
             (Unfinished::GsoKind, |wire, _| {
-                wire.gso = Some((0, Version::V4))
+                wire.gso = Some((0, Version::V4));
             }),
             (Unfinished::GsoKind, |wire, _| wire.bytes[23] = packet::UDP),
             (Unfinished::GsoLength, |wire, _| wire.bytes[17] ^= 1),
@@ -567,12 +567,12 @@ mod tests {
             (Unfinished::NoChecksumPlace, |wire, _| wire.bytes[20] = 0x20),
             (Unfinished::NoChecksumPlace, |wire, _| wire.bytes[23] = 1),
             (Unfinished::NoChecksumPlace, |wire, _| {
-                wire.bytes.truncate(500)
+                wire.bytes.truncate(500);
             }),
             (Unfinished::PseudoHeader, |wire, _| wire.bytes[51] ^= 4),
             // Complete already: then it is not blank.
             (Unfinished::PseudoHeader, |wire, _| {
-                wire.bytes = samples::tcp4(b"abc")
+                wire.bytes = samples::tcp4(b"abc");
             }),
         ];
         for (index, (fault, change)) in cases.into_iter().enumerate() {

@@ -196,6 +196,7 @@ fn random(total: usize, first: usize, rng: &mut Rng) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use alloc::vec;
+    use alloc::vec::Vec;
 
     use super::{Chain, Frame, Layout, mdls, pieces};
     use crate::sched::rng::Rng;

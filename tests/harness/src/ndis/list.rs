@@ -195,6 +195,7 @@ fn poison(from: usize, to: usize) {
 }
 
 /// Where a frame begins in its chain.
+#[derive(Clone, Copy)]
 struct Place {
     chain: usize,
     current: usize,

@@ -170,10 +170,10 @@ pub const CASES: &[Case] = &[
         config.features.gso_tcpv6 = false;
     }),
     changed("without feature-gso-tcpv6", |config| {
-        config.features.gso_tcpv6 = false
+        config.features.gso_tcpv6 = false;
     }),
     changed("with feature-no-csum-offload", |config| {
-        config.features.no_csum_offload = true
+        config.features.no_csum_offload = true;
     }),
     changed("without feature-ipv6-csum-offload", |config| {
         config.features.ipv6_csum_offload = false;
@@ -186,13 +186,13 @@ pub const CASES: &[Case] = &[
         config.features.split_event_channels = false;
     }),
     changed("without feature-ctrl-ring", |config| {
-        config.features.ctrl_ring = false
+        config.features.ctrl_ring = false;
     }),
     changed("slow answers", |config| {
-        config.responses = ResponseMode::Delayed(300_000)
+        config.responses = ResponseMode::Delayed(300_000);
     }),
     changed("answers out of order", |config| {
-        config.responses = ResponseMode::Reordered(9)
+        config.responses = ResponseMode::Reordered(9);
     }),
 ];
 
@@ -208,7 +208,7 @@ impl Case {
         let mut config = World::vif_config(self.preset, 0);
         (self.change)(&mut config);
         let builder = World::builder().cpus(self.cpus);
-        let mut proof = Proof::new(builder, seed, config, self.keywords, self.untrusted);
+        let mut proof = Proof::new(builder, seed, &config, self.keywords, self.untrusted);
         proof.set_tagging(self.tagging);
         proof.set_groups(GROUPS.to_vec());
         proof.set_filter(self.filter);

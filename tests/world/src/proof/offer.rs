@@ -56,8 +56,13 @@ impl Offer {
             let control = self.generator.rng.pick(&[1, 5, 0x6000, 0xA005, 0x0FFE]);
             came.bytes = Generator::tagged(&came.bytes, control);
         }
-        let flags = u16::from(came.csum_blank) * NETRXF_CSUM_BLANK
-            | u16::from(came.data_validated) * NETRXF_DATA_VALIDATED;
+        let mut flags = 0;
+        if came.csum_blank {
+            flags |= NETRXF_CSUM_BLANK;
+        }
+        if came.data_validated {
+            flags |= NETRXF_DATA_VALIDATED;
+        }
         let shape = self.shapes.then(|| RxShape {
             seed: self.generator.rng.number(),
             checksum_flags: self.agreed.flags.then_some(flags),
