@@ -35,7 +35,8 @@ use crate::offload::OffloadState;
 use crate::power::PowerState;
 use crate::queue::{Queue, Reaped, queue_of};
 use crate::statistics::{Coalescing, Statistics};
-use crate::text::Path;
+use crate::text::{Path, Value};
+use crate::trace;
 
 /// How long a power-down waits for the backend to let go. NDIS wants an answer within 12 s
 /// (Driver Verifier, `NdisTimedOidComplete`).
@@ -613,6 +614,9 @@ impl Adapter {
     /// A queue cannot go on with this connection.
     pub(crate) fn break_connection(&self, why: &dyn core::fmt::Debug, irql: &AtMostDispatch<'_>) {
         nt::log_error!("the backend broke the protocol: {why:?}");
+        if let Ok(reason) = Value::format(format_args!("{why:?}")) {
+            trace::broken(self.identity().current, reason.as_bytes());
+        }
         self.mail().send(Messages::BROKEN, irql);
     }
 
@@ -670,6 +674,7 @@ impl Adapter {
         if closed & Closed::HALTING.0 != 0 {
             return;
         }
+        trace::link(self.identity().current, up, self.speed());
         let low = closed & Closed::LOW_POWER.0 != 0;
         let link = match (up, low) {
             (true, _) => Link::Up(self.speed()),

@@ -8,6 +8,7 @@ use nt::irql::Passive;
 
 use super::store;
 use crate::adapter::Adapter;
+use crate::trace;
 
 /// How often addresses are announced after a connect, a tick apart.
 const ANNOUNCEMENTS: u32 = 3;
@@ -21,6 +22,8 @@ pub(super) struct Around {
     /// It was asked for more groups than its list takes.
     full: bool,
     announcements: u32,
+    /// Received packets that were dropped, when that was last told.
+    dropped: u64,
 }
 
 impl Around {
@@ -66,6 +69,31 @@ impl Around {
                 return;
             }
             self.list.done(step);
+        }
+    }
+
+    /// Tells listeners of drops, if there are new ones.
+    #[inline(never)]
+    pub(super) fn trace_drops(&mut self, adapter: &Adapter, irql: &mut Passive<'_>) {
+        let station = adapter.identity().current;
+        let mut dropped = 0_u64;
+        for queue in adapter.queues() {
+            let counters = queue.receive_counters(irql);
+            dropped = counters
+                .drops
+                .iter()
+                .copied()
+                .fold(dropped, u64::wrapping_add);
+        }
+        if dropped == self.dropped {
+            return;
+        }
+        self.dropped = dropped;
+        for (queue, number) in adapter.queues().iter().zip(0_u32..) {
+            let counters = queue.receive_counters(irql);
+            if counters.drops.iter().any(|count| *count > 0) {
+                trace::drops(station, number, &counters);
+            }
         }
     }
 

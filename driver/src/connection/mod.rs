@@ -23,6 +23,7 @@ use crate::keywords::MAX_QUEUES;
 use crate::mail::Messages;
 use crate::queue::{Channels, Remote, processor_of};
 use crate::rss::Placement;
+use crate::trace;
 use around::Around;
 use hashing::Hashing;
 use store::{Backend, Terms};
@@ -243,6 +244,7 @@ impl<'a> Worker<'a> {
         }
         self.around.follow_filter(self.adapter, irql);
         self.around.announce(self.adapter, irql);
+        self.around.trace_drops(self.adapter, irql);
         match self.watchdog.tick(now(), in_flight, responses) {
             Verdict::Fine if broken => {
                 nt::log_error!("the backend keeps pages it has filled");
@@ -361,10 +363,14 @@ impl<'a> Worker<'a> {
                 self.around.connected(features);
                 self.around.follow_filter(adapter, irql);
                 self.around.announce(adapter, irql);
+                let queues = u32::try_from(self.queues).unwrap_or(u32::MAX);
+                let trusted = self.terms.is_some_and(|terms| terms.trusted);
+                trace::connected(adapter.identity().current, queues, features.bits(), trusted);
                 self.apply_rss(irql);
                 adapter.bus().report_working(irql);
             }
             Action::StopTraffic => {
+                self.trace_end(irql);
                 self.enable(false, irql);
                 self.draining = true;
                 if let Some(hashing) = &mut self.hashing {
@@ -378,6 +384,16 @@ impl<'a> Worker<'a> {
             Action::Log(notice) => self.log(notice),
         }
         None
+    }
+
+    /// Tells listeners what the connection carried.
+    #[inline(never)]
+    fn trace_end(&self, irql: &mut Passive<'_>) {
+        let station = self.adapter.identity().current;
+        for (queue, number) in self.adapter.queues().iter().take(self.queues).zip(0_u32..) {
+            trace::queue(station, number, &queue.statistics(irql));
+        }
+        trace::disconnected(station);
     }
 
     /// Looks for the backend; none when XenStore does not answer, which the machine finds out by
@@ -478,6 +494,7 @@ impl<'a> Worker<'a> {
     }
 
     fn set_hash_types(&self, types: u32, irql: &mut Passive<'_>) {
+        trace::hash(self.adapter.identity().current, types);
         for queue in self.adapter.queues() {
             queue.set_hash_types(types, irql);
         }

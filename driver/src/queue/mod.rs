@@ -23,6 +23,7 @@ mod tx_offload;
 
 use ndis::Status;
 use ndis::chain::RxChain;
+use netfront_core::rx::RxCounters;
 use netfront_core::tx::{Multicast, TxPolicy};
 use netif::publication::{Ports, QueueKeys};
 use nt::dpc::{Dpc, More};
@@ -384,6 +385,15 @@ impl Queue {
         {
             bell.place(adapter.bus(), processor, irql);
         }
+    }
+
+    /// Receive counters of this connection.
+    pub(crate) fn receive_counters(&self, irql: &mut AtMostDispatch<'_>) -> RxCounters {
+        self.rx.with(irql, |side, _| {
+            side.link
+                .as_ref()
+                .map_or_else(RxCounters::default, |link| *link.engine.counters())
+        })
     }
 
     /// Multicast changes that the backend refused on this connection.
