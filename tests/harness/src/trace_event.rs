@@ -102,11 +102,12 @@ impl TraceEvent {
                 // How to show it.
                 let _format = take(&mut meta, 1)?;
             }
+            // 20 and 21 are the hexadecimal ones.
             let size = match kind & 0x1F {
                 4 => 1,
                 6 => 2,
-                8 => 4,
-                10 => 8,
+                8 | 20 => 4,
+                10 | 21 => 8,
                 23 => {
                     let count = take(&mut data, 2)?;
                     let count = u16::from_le_bytes([count[0], count[1]]);

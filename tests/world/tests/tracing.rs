@@ -8,7 +8,7 @@ fn decoded(world: &World, name: &str) -> Vec<Decoded> {
     let events = world.harness().trace_events();
     let all = events
         .iter()
-        .map(|event| event.decode().expect("a TraceLogging event"));
+        .map(|event| event.decode().unwrap_or_else(|| panic!("{event:02x?}")));
     all.filter(|event| event.name == name).collect()
 }
 
