@@ -13,11 +13,15 @@ use ndis_sys as sys;
 use ndis_sys::{NDIS_HANDLE, NDIS_OID};
 
 use crate::keywords::ETHERNET_HEADER;
+use crate::offload::OffloadState;
 use crate::rss;
 use crate::vlan::VlanSettings;
 
 /// Link speed when the toolstack names none: 10 Gb/s.
 pub(crate) const DEFAULT_SPEED: u64 = 10_000_000_000;
+/// Fastest link told unless the toolstack names a faster one at the start: 100 Gb/s. Nothing limits a
+/// paravirtual link, but what is told later must not be above.
+const FASTEST: u64 = 100_000_000_000;
 /// Multicast addresses in the list; 32 at least for certification.
 pub(crate) const MAX_MULTICAST: u32 = 64;
 /// Packet filters that can be set.
@@ -82,6 +86,11 @@ impl Identity {
         MAC_OPTIONS | self.vlan.mac_options()
     }
 
+    /// The fastest the link can become, in bits per second.
+    pub(crate) fn max_speed(&self) -> u64 {
+        self.speed.max(FASTEST)
+    }
+
     /// Largest frame with its header, without tag.
     pub(crate) fn max_frame(&self) -> u32 {
         self.mtu.saturating_add(ETHERNET_HEADER)
@@ -108,6 +117,24 @@ pub(crate) unsafe fn register(
     unsafe { registration::set_attributes(adapter, &mut attributes) }
 }
 
+/// Sets the offload attributes: what can be done, and what is in force.
+///
+/// # Safety
+/// `adapter` is the handle passed to `MiniportInitializeEx`, with general attributes set.
+pub(crate) unsafe fn offload(
+    adapter: NDIS_HANDLE,
+    version: NdisVersion,
+    state: &OffloadState,
+) -> Result<(), Status> {
+    let mut in_force = ndis::offload::describe(version, &state.in_force());
+    let mut possible = ndis::offload::describe(version, state.possible());
+    let mut attributes = sys::NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES::new(version);
+    attributes.DefaultOffloadConfiguration = (&raw mut in_force).cast();
+    attributes.HardwareOffloadCapabilities = (&raw mut possible).cast();
+    // SAFETY: the caller's handle; NDIS copies what the pointers name, by the size in its header.
+    unsafe { registration::set_attributes(adapter, &mut attributes) }
+}
+
 /// Sets the general attributes. `oids` is every OID the driver answers.
 ///
 /// # Safety
@@ -124,8 +151,8 @@ pub(crate) unsafe fn describe(
     a.MediaType = sys::NdisMedium802_3;
     a.PhysicalMediumType = sys::NdisPhysicalMedium802_3;
     a.MtuSize = identity.mtu;
-    a.MaxXmitLinkSpeed = identity.speed;
-    a.MaxRcvLinkSpeed = identity.speed;
+    a.MaxXmitLinkSpeed = identity.max_speed();
+    a.MaxRcvLinkSpeed = identity.max_speed();
     a.XmitLinkSpeed = link.XmitLinkSpeed;
     a.RcvLinkSpeed = link.RcvLinkSpeed;
     a.MediaConnectState = link.MediaConnectState;

@@ -35,6 +35,7 @@ mod handlers;
 mod keywords;
 mod mail;
 mod miniport;
+mod offload;
 mod oid;
 mod power;
 mod queue;
@@ -42,6 +43,7 @@ mod rss;
 mod shared_page;
 mod statistics;
 mod text;
+mod trace;
 mod vlan;
 
 use driver_image as _;

@@ -26,6 +26,9 @@ pub(crate) struct Options {
     /// Instead: fails each call of an export that may fail, one per life, until there are no more.
     #[arg(long)]
     sweep: bool,
+    /// Instead: judges this many random frames between NDIS and the wire.
+    #[arg(long)]
+    frames: Option<u64>,
     /// Queues of a life of the sweep; the tests run it with 1.
     #[arg(long, default_value_t = 4)]
     queues: u32,
@@ -60,6 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ("--first", Some(options.first)),
         ("--twice", Some(options.twice)),
         ("--cycles", options.cycles),
+        ("--frames", options.frames),
         ("--queues", Some(options.queues.into())),
         ("--bytes", Some(options.bytes)),
         ("--from", Some(options.from)),

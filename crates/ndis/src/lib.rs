@@ -28,11 +28,13 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod addresses;
 pub mod chain;
 pub mod configuration;
 pub mod data;
 pub mod indication;
 pub mod object;
+pub mod offload;
 pub mod oob;
 pub mod registration;
 pub mod request;

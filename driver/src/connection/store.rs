@@ -15,6 +15,13 @@ use crate::TAG;
 use crate::bus::{Bus, StoreError};
 use crate::text::{Path, Value};
 
+/// What Linux offers of what matters for offloads.
+const LINUX: Features = Features::SG
+    .with(Features::GSO_TCPV4)
+    .with(Features::GSO_TCPV6)
+    .with(Features::IPV4_CSUM)
+    .with(Features::IPV6_CSUM);
+
 /// Bytes for the names in the frontend's folder: the longest reply of xenstored.
 const NAMES: usize = 4096;
 
@@ -142,6 +149,38 @@ pub(crate) fn terms(
     } else {
         Err(KeysError::Unsupported)
     }
+}
+
+/// What the backend offers now; when it cannot be asked, what Linux offers: the connection finds
+/// out what is true.
+pub(crate) fn offered(bus: &Bus, frontend: &Path, irql: &Passive<'_>) -> Features {
+    let found = backend(bus, frontend, irql).ok().flatten();
+    let read = found.and_then(|found| terms(bus, frontend, &found.path, 1, irql).ok());
+    read.map_or(LINUX, |terms| terms.backend.features)
+}
+
+/// Asks the backend to filter groups, or not to; whether that could be written.
+pub(crate) fn request_multicast_control(
+    bus: &Bus,
+    frontend: &Path,
+    on: bool,
+    irql: &Passive<'_>,
+) -> bool {
+    let value: &[u8] = if on { b"1" } else { b"0" };
+    let written = frontend
+        .join(&"request-multicast-control")
+        .map_err(StoreError::from)
+        .and_then(|path| bus.write(path.as_bytes(), value, irql));
+    if let Err(error) = written {
+        nt::log_warn!("multicast control cannot be asked for: {error:?}");
+    }
+    written.is_ok()
+}
+
+/// Whether the backend says that its side has no carrier.
+pub(crate) fn is_carrier_off(bus: &Bus, backend: &Path, irql: &Passive<'_>) -> bool {
+    let value = read(bus, backend, &"carrier", irql).ok().flatten();
+    value.is_some_and(|value| netif::number::flag(value.as_bytes()) == Ok(false))
 }
 
 /// Writes the frontend's state.

@@ -14,29 +14,34 @@ mod frame;
 mod list_pool;
 mod rx;
 mod rx_link;
+mod rx_offload;
 mod stack;
 mod stock;
 mod tx;
 mod tx_link;
+mod tx_offload;
 
 use ndis::Status;
 use ndis::chain::RxChain;
-use netfront_core::tx::TxPolicy;
+use netfront_core::rx::RxCounters;
+use netfront_core::tx::{Multicast, TxPolicy};
 use netif::publication::{Ports, QueueKeys};
 use nt::dpc::{Dpc, More};
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
 use nt::processor::ProcessorNumber;
 use nt::spinlock::SpinLock;
 use nt::status::Status as NtStatus;
+use offload::settings::Offloads;
 use xen_abi::domid::DomId;
 
 pub(crate) use bell::Bell;
 pub(crate) use stock::queue_of;
 pub(crate) use tx::Reaped;
+pub(crate) use tx_offload::able;
 
 use crate::adapter::{Adapter, AdapterRef, NdisHandle};
 use crate::frame_kind::Filter;
-use crate::statistics::Statistics;
+use crate::statistics::{Coalescing, Statistics};
 use crate::vlan::VlanSettings;
 use crate::{TAG, callbacks};
 use rx::{Received, Returned, RxSide};
@@ -380,6 +385,61 @@ impl Queue {
         {
             bell.place(adapter.bus(), processor, irql);
         }
+    }
+
+    /// Receive counters of this connection.
+    pub(crate) fn receive_counters(&self, irql: &mut AtMostDispatch<'_>) -> RxCounters {
+        self.rx.with(irql, |side, _| {
+            side.link
+                .as_ref()
+                .map_or_else(RxCounters::default, |link| *link.engine.counters())
+        })
+    }
+
+    /// Multicast changes that the backend refused on this connection.
+    pub(crate) fn refused_groups(&self, irql: &mut AtMostDispatch<'_>) -> u64 {
+        self.tx.with(irql, |side, _| {
+            side.link
+                .as_ref()
+                .map_or(0, |link| link.engine.counters().refused_groups)
+        })
+    }
+
+    /// Tells the backend of a multicast change; whether there was room.
+    pub(crate) fn tell_multicast(
+        &self,
+        adapter: &Adapter,
+        change: Multicast,
+        irql: &mut AtMostDispatch<'_>,
+    ) -> bool {
+        self.tx.with(irql, |tx, irql| {
+            tx.tell_multicast(change, adapter.bus(), irql)
+        })
+    }
+
+    /// Sends a short frame of the driver's own, if there is room.
+    pub(crate) fn send_own(&self, adapter: &Adapter, frame: &[u8], irql: &mut AtMostDispatch<'_>) {
+        self.tx
+            .with(irql, |tx, irql| tx.send_own(frame, adapter.bus(), irql));
+    }
+
+    /// Puts offloads in force, and interrupt moderation.
+    pub(crate) fn set_offloads(
+        &self,
+        offloads: &Offloads,
+        moderation: bool,
+        irql: &mut AtMostDispatch<'_>,
+    ) {
+        self.tx.with(irql, |tx, _| {
+            tx.offloads = *offloads;
+            tx.moderation = moderation;
+        });
+        self.rx.with(irql, |rx, _| rx.offloads = *offloads);
+    }
+
+    /// Coalescing counters since the queue was made.
+    pub(crate) fn coalescing(&self, irql: &mut AtMostDispatch<'_>) -> Coalescing {
+        self.rx.with(irql, |rx, _| rx.coalescing)
     }
 
     /// Says with which hash types of NDIS frames are handed up; 0 for no hash.

@@ -65,7 +65,7 @@ impl Namespace {
     ///
     /// # Errors
     /// No `/dev/net/tun`, or the system refuses.
-    pub fn tap(&self, address: &str, mtu: u16) -> io::Result<Tap> {
+    pub fn tap(&self, address: &str, mtu: u16) -> io::Result<TapDevice> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -79,7 +79,7 @@ impl Namespace {
         let run = |args: &[&str]| ip(&[&inside[..], args].concat());
         run(&["address", "add", address, "dev", &name])?;
         run(&["link", "set", &name, "mtu", &mtu.to_string(), "up"])?;
-        Ok(Tap(Arc::new(Mutex::new(Inside {
+        Ok(TapDevice(Arc::new(Mutex::new(Inside {
             file,
             waiting: VecDeque::new(),
             counters: TapCounters::default(),
@@ -144,9 +144,9 @@ struct Inside {
 
 /// A TAP device as the network of a backend. Clones are the same device.
 #[derive(Clone, Debug)]
-pub struct Tap(Arc<Mutex<Inside>>);
+pub struct TapDevice(Arc<Mutex<Inside>>);
 
-impl Tap {
+impl TapDevice {
     /// What passed so far.
     #[must_use]
     pub fn counters(&self) -> TapCounters {
@@ -163,7 +163,7 @@ impl Inside {
     }
 }
 
-impl Wire for Tap {
+impl Wire for TapDevice {
     fn from_guest(&mut self, frame: &[u8], meta: FrameMeta) {
         let inside = &mut *lock(&self.0);
         if let Some(gso) = meta.gso {
@@ -189,7 +189,7 @@ impl Wire for Tap {
     }
 }
 
-impl Network for Tap {
+impl Network for TapDevice {
     fn poll(&mut self, _now: u64) -> bool {
         let inside = &mut *lock(&self.0);
         let before = inside.waiting.len();

@@ -162,8 +162,13 @@ fn a_backend_stuck_in_any_state_at_stop_hangs_nothing() {
             xen.store.write(STATE, &state.to_string());
         });
         world.tear_down();
-        let violations = world.harness().violations();
-        assert!(violations.is_empty(), "state {state}\n{}", world.story());
+        // It has the rings mapped and will not let go: their pages are lost on purpose, which the log says.
+        let lost = |violation: &harness::Violation| violation.rule.id == "leak";
+        assert!(
+            world.harness().violations().iter().all(lost) && said(&world, "the backend keeps") > 0,
+            "state {state}\n{}",
+            world.story()
+        );
     }
 }
 
@@ -206,7 +211,7 @@ fn a_backend_that_comes_back_as_another_is_connected_to() {
         Preset::Linux,
         Preset::Minimal,
         Preset::XcpNg,
-        Preset::NetBsd,
+        Preset::Mirage,
     ]) {
         world.xen(|xen| xen.destroy_vif(0));
         if round % 2 == 0 {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use netback_model::Preset;
 use sha2::{Digest, Sha256};
-use world::{End, GuestStack, Namespace, Stack, Tap, World};
+use world::{End, GuestStack, Namespace, Stack, TapDevice, World};
 
 use crate::{MIB, Options};
 
@@ -169,7 +169,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn report(tap: &Tap, seconds: f64) {
+fn report(tap: &TapDevice, seconds: f64) {
     let counters = tap.counters();
     println!(
         "{} MiB each way through the host's TCP in {seconds:.1} s, hashes equal; frames: {} from the guest, {} to it, {} lost",

@@ -1,6 +1,7 @@
 //! The main job of `cargo xtask sim`: many lives of both drivers with traffic, in several processes side by side
 //! (in one process they would wait for each other at the lock of its address space).
 
+mod frames;
 mod job;
 mod supervisor;
 
@@ -29,6 +30,9 @@ pub(crate) struct Options {
     /// Instead: fails each call of an export that may fail, one per life, until there are no more.
     #[arg(long)]
     sweep: bool,
+    /// Instead: judges this many random frames between NDIS and the wire, under every kind of interface in turn.
+    #[arg(long)]
+    frames: Option<u64>,
     /// Queues of a life of the sweep.
     #[arg(long, default_value_t = 1)]
     queues: u32,
@@ -54,6 +58,10 @@ pub(crate) struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(count) = options.frames {
+        frames::judge(options.first, count, std::time::Instant::now());
+        return ExitCode::SUCCESS;
+    }
     let job = Job::of(&options);
     match options.step {
         Some(step) => {
