@@ -163,9 +163,12 @@ fn a_backend_stuck_in_any_state_at_stop_hangs_nothing() {
         });
         world.tear_down();
         // It has the rings mapped and will not let go: their pages are lost on purpose, which the log says.
-        let lost = |violation: &harness::Violation| violation.rule.id == "leak";
+        let violations = world.harness().violations();
+        let lost = violations
+            .iter()
+            .all(|violation| violation.rule.id == "leak");
         assert!(
-            world.harness().violations().iter().all(lost) && said(&world, "the backend keeps") > 0,
+            lost && said(&world, "the backend keeps") > 0,
             "state {state}\n{}",
             world.story()
         );
