@@ -1,15 +1,14 @@
 //! Every setting of `netfront.sys` takes effect when the adapter restarts, for all its values: seen from outside
 //! the driver, by NDIS, the protocol above it, the backend or Xen.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
-
 use harness::Value;
-use harness::ndis::{Frame, SendList, SendOptions};
+use harness::ndis::{Frame, Received, SendList, SendOptions};
 use keywords::{Integer, Keyword, Kind, TABLE, table};
 use ndis_sys as sys;
-use netback_model::{FrameMeta, Preset, Wire};
-use world::{Network, World};
+use netback_model::{FrameMeta, Gso, Preset, ResponseMode};
+use world::packet::Packet;
+use world::{Tap, World};
+use xen_abi::netif::GsoType;
 
 /// Payload that the toolstack allows: more than any setting.
 const STORE_MTU: u16 = 9100;
@@ -18,60 +17,39 @@ const HEADER: u32 = 14;
 /// Processors, and so the most queues.
 const CPUS: u32 = 8;
 
-/// The wire: frames of the guest are kept, and the guest is sent what is queued.
-#[derive(Clone, Debug, Default)]
-struct Line(Arc<Mutex<Ends>>);
-
-#[derive(Debug, Default)]
-struct Ends {
-    sent: Vec<Vec<u8>>,
-    to_guest: VecDeque<Vec<u8>>,
-}
-
-impl Line {
-    fn ends<R>(&self, body: impl FnOnce(&mut Ends) -> R) -> R {
-        body(&mut self.0.lock().expect("nobody panicked"))
-    }
-}
-
-impl Wire for Line {
-    fn from_guest(&mut self, frame: &[u8], _meta: FrameMeta) {
-        self.ends(|ends| ends.sent.push(frame.to_vec()));
-    }
-
-    fn to_guest(&mut self) -> Option<(Vec<u8>, FrameMeta)> {
-        let frame = self.ends(|ends| ends.to_guest.pop_front())?;
-        Some((frame, FrameMeta::default()))
-    }
-}
-
-impl Network for Line {}
-
 /// A system with one adapter, which is restarted for each setting.
 struct Bench {
     world: World,
-    line: Line,
+    tap: Tap,
 }
 
 impl Bench {
     fn new(cpus: u32) -> Self {
+        Self::with(cpus, ResponseMode::Immediate)
+    }
+
+    fn with(cpus: u32, response: ResponseMode) -> Self {
         let mut world = World::builder().cpus(cpus).seed(400).build();
-        let line = Line::default();
+        let tap = Tap::default();
         let mut config = World::vif_config(Preset::Linux, 0);
         config.mtu = STORE_MTU;
-        world.add_vif(config, line.clone());
+        config.responses = response;
+        world.add_vif(config, tap.clone());
         world.boot();
         world.wait_connected(0);
         world.settle();
-        Self { world, line }
+        Self { world, tap }
     }
 
-    /// Restarts the adapter with these keywords and no others.
+    /// Restarts the adapter with these keywords and no others but few pages, which makes it quick.
     fn restart(&mut self, keywords: &[(&str, &Value)]) {
         let device = self.world.interfaces()[0];
         self.world.disable_interface(device);
+        let few = Value::text("384");
+        let few = [("*ReceiveBuffers", &few)];
         for keyword in TABLE {
-            let value = keywords.iter().find(|(name, _)| *name == keyword.name);
+            let mut all = keywords.iter().chain(&few);
+            let value = all.find(|(name, _)| *name == keyword.name);
             let value = value.map(|(_, value)| (*value).clone());
             self.world
                 .harness()
@@ -80,7 +58,7 @@ impl Bench {
         self.world.enable_interface(device);
         self.world.wait_connected(0);
         self.world.settle();
-        self.line.ends(|ends| *ends = Ends::default());
+        self.tap.take();
     }
 
     fn general(&self) -> harness::ndis::General {
@@ -109,7 +87,7 @@ impl Bench {
         self.world.settle();
         let mut sent = self.world.protocol(device).take_sent();
         let status = sent.pop().expect("the send ended").status;
-        (status, self.line.ends(|ends| ends.sent.pop()))
+        (status, self.tap.take().pop().map(|(frame, _)| frame))
     }
 
     /// The tag of a frame that is sent with one beside it.
@@ -119,6 +97,22 @@ impl Bench {
         let frame = frame.expect("the frame came out");
         let word = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
         (word(12) == 0x8100).then(|| (word(14) >> 13, word(14) & 0xFFF))
+    }
+
+    /// What the protocol receives of a frame that the backend brings.
+    fn receive(&mut self, frame: Vec<u8>, meta: FrameMeta) -> Vec<Received> {
+        let device = self.world.interfaces()[0];
+        let _ = self.world.protocol(device).take_received();
+        self.tap.put(frame, meta);
+        self.world.pass(harness::SECOND / 100);
+        self.world.protocol(device).take_received()
+    }
+
+    /// A 32-bit field of the offloads in force, as NDIS was told at the start.
+    fn offload(&self, at: usize) -> u32 {
+        let attributes = self.world.protocol(self.world.interfaces()[0]).attributes();
+        let [in_force, _] = attributes.offload.expect("offload attributes");
+        u32::from_le_bytes(in_force[at..at + 4].try_into().expect("4 bytes"))
     }
 
     /// Grants of the guest.
@@ -183,6 +177,16 @@ fn every_setting_has_a_test_here() {
         &table::VLAN_ID,
         &table::RSS,
         &table::NUM_RSS_QUEUES,
+        &table::IP_CHECKSUM_IPV4,
+        &table::TCP_CHECKSUM_IPV4,
+        &table::TCP_CHECKSUM_IPV6,
+        &table::UDP_CHECKSUM_IPV4,
+        &table::UDP_CHECKSUM_IPV6,
+        &table::LSO_V2_IPV4,
+        &table::LSO_V2_IPV6,
+        &table::RSC_IPV4,
+        &table::RSC_IPV6,
+        &table::INTERRUPT_MODERATION,
         &table::NETWORK_ADDRESS,
     ];
     for keyword in TABLE {
@@ -262,24 +266,16 @@ fn vlan_id_tags_every_frame() {
         let wanted = (vid != 0).then_some((0, vid));
         assert_eq!(bench.outgoing_tag(0, 0), wanted);
         // Frames of other VLANs are not ours.
-        let device = bench.world.interfaces()[0];
         let mac = bench.general().current_address;
-        let tagged = |vid: u16| {
+        for other in [vid, if vid == 100 { 101 } else { 100 }] {
             let mut frame = mac.to_vec();
             frame.extend([2, 0, 0, 0, 0, 1, 0x81, 0]);
-            frame.extend(vid.to_be_bytes());
+            frame.extend(other.to_be_bytes());
             frame.extend([0x88, 0xB5]);
             frame.resize(100, 0xA5);
-            frame
-        };
-        let _ = bench.world.protocol(device).take_received();
-        for other in [vid, if vid == 100 { 101 } else { 100 }] {
-            let frame = tagged(other);
-            bench.line.ends(|ends| ends.to_guest.push_back(frame));
+            let received = bench.receive(frame, FrameMeta::default());
+            assert_eq!(received.len(), usize::from(vid == 0 || other == vid));
         }
-        bench.world.pass(harness::SECOND / 10);
-        let received = bench.world.protocol(device).take_received().len();
-        assert_eq!(received, if vid == 0 { 2 } else { 1 }, "{vid}");
     });
 }
 
@@ -292,9 +288,13 @@ fn rss_is_offered_or_not() {
 
 #[test]
 fn num_rss_queues_is_the_number_of_queues() {
-    for_each_value(CPUS, &table::NUM_RSS_QUEUES, |bench, value| {
+    let mut bench = Bench::new(CPUS);
+    for value in values(&table::NUM_RSS_QUEUES) {
+        let queues = Value::text(&value.to_string());
+        bench.restart(&[("*NumRssQueues", &queues)]);
         assert_eq!(bench.queues(), value as usize, "{}", bench.world.story());
-    });
+    }
+    bench.end();
 }
 
 #[test]
@@ -319,20 +319,223 @@ fn network_address_is_the_address_in_use() {
         let general = bench.general();
         assert_eq!(general.current_address, wanted, "{text}");
         assert_eq!(general.permanent_address, own, "{text}");
-        // Frames to it arrive, and frames to the other do not.
-        let device = bench.world.interfaces()[0];
+        // Frames to it arrive, and frames to another do not.
         let other = if wanted == own { [0x02; 6] } else { own };
         for to in [wanted, other] {
             let mut frame = to.to_vec();
             frame.extend([2, 0, 0, 0, 0, 1, 0x88, 0xB5]);
             frame.resize(100, 0xA5);
-            bench.line.ends(|ends| ends.to_guest.push_back(frame));
+            let received = bench.receive(frame, FrameMeta::default());
+            assert_eq!(received.len(), usize::from(to == wanted), "{text}");
         }
-        let _ = bench.world.protocol(device).take_received();
-        bench.world.pass(harness::SECOND / 10);
-        let received = bench.world.protocol(device).take_received();
-        let to: Vec<&[u8]> = received.iter().map(|frame| &frame.bytes[..6]).collect();
-        assert_eq!(to, [wanted], "{text}");
+    }
+    bench.end();
+}
+
+/// Where the fields of `NDIS_OFFLOAD` are.
+mod field {
+    use core::mem::offset_of;
+
+    use super::sys::{
+        NDIS_OFFLOAD, NDIS_TCP_IP_CHECKSUM_OFFLOAD as Checksum,
+        NDIS_TCP_LARGE_SEND_OFFLOAD_V2 as Lso, NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD as Rsc,
+    };
+
+    /// The two-bit fields behind the encapsulation.
+    const BITS: usize = 4;
+    pub(super) const V4: [usize; 2] = [
+        offset_of!(NDIS_OFFLOAD, Checksum) + offset_of!(Checksum, IPv4Transmit) + BITS,
+        offset_of!(NDIS_OFFLOAD, Checksum) + offset_of!(Checksum, IPv4Receive) + BITS,
+    ];
+    pub(super) const V6: [usize; 2] = [
+        offset_of!(NDIS_OFFLOAD, Checksum) + offset_of!(Checksum, IPv6Transmit) + BITS,
+        offset_of!(NDIS_OFFLOAD, Checksum) + offset_of!(Checksum, IPv6Receive) + BITS,
+    ];
+    /// `MaxOffLoadSize`, behind the encapsulation.
+    pub(super) const LSO_V4: usize = offset_of!(NDIS_OFFLOAD, LsoV2) + offset_of!(Lso, IPv4) + 4;
+    pub(super) const LSO_V6: usize = offset_of!(NDIS_OFFLOAD, LsoV2) + offset_of!(Lso, IPv6) + 4;
+    pub(super) const RSC_V4: usize = offset_of!(NDIS_OFFLOAD, Rsc) + offset_of!(Rsc, IPv4);
+    pub(super) const RSC_V6: usize = offset_of!(NDIS_OFFLOAD, Rsc) + offset_of!(Rsc, IPv6);
+    pub(super) const TCP: u32 = 4;
+    pub(super) const UDP: u32 = 6;
+    pub(super) const IP: u32 = 8;
+}
+
+/// Bits of a received frame's checksum slot.
+const TCP_GOOD: u64 = 1 << 3;
+const UDP_GOOD: u64 = 1 << 4;
+const IP_GOOD: u64 = 1 << 5;
+
+#[test]
+fn checksums_are_made_and_checked_in_the_directions_set() {
+    let v4 = Packet::tcp(
+        World::vif_config(Preset::Linux, 0).mac,
+        [2, 0, 0, 0, 0, 9],
+        700,
+    );
+    let v6 = v4.clone().six();
+    let mut bench = Bench::new(1);
+    for (keyword, [transmit, receive], shift, packet, good) in [
+        (
+            &table::IP_CHECKSUM_IPV4,
+            field::V4,
+            field::IP,
+            v4.clone(),
+            IP_GOOD,
+        ),
+        (
+            &table::TCP_CHECKSUM_IPV4,
+            field::V4,
+            field::TCP,
+            v4.clone(),
+            TCP_GOOD,
+        ),
+        (
+            &table::UDP_CHECKSUM_IPV4,
+            field::V4,
+            field::UDP,
+            v4.udp(),
+            UDP_GOOD,
+        ),
+        (
+            &table::TCP_CHECKSUM_IPV6,
+            field::V6,
+            field::TCP,
+            v6.clone(),
+            TCP_GOOD,
+        ),
+        (
+            &table::UDP_CHECKSUM_IPV6,
+            field::V6,
+            field::UDP,
+            v6.udp(),
+            UDP_GOOD,
+        ),
+    ] {
+        for value in values(keyword) {
+            bench.restart(&[(keyword.name, &Value::text(&value.to_string()))]);
+            // NDIS_OFFLOAD_SUPPORTED is 1: what NDIS was told of each direction.
+            let told = |at| (bench.offload(at) >> shift & 3) != 0;
+            assert_eq!(told(transmit), value & 1 != 0, "{} {value}", keyword.name);
+            assert_eq!(told(receive), value & 2 != 0, "{} {value}", keyword.name);
+            let validated = FrameMeta {
+                data_validated: true,
+                ..FrameMeta::default()
+            };
+            let received = bench.receive(packet.whole(), validated);
+            assert_eq!(received.len(), 1, "{}", bench.world.story());
+            let slot = received[0].slot(sys::TcpIpChecksumNetBufferListInfo);
+            assert_eq!(slot & good != 0, value & 2 != 0, "{} {value}", keyword.name);
+        }
+    }
+    bench.end();
+}
+
+#[test]
+fn large_sends_are_offered_and_taken_or_not() {
+    for (keyword, at, six) in [
+        (&table::LSO_V2_IPV4, field::LSO_V4, false),
+        (&table::LSO_V2_IPV6, field::LSO_V6, true),
+    ] {
+        for_each_value(1, keyword, |bench, value| {
+            assert_eq!(bench.offload(at) != 0, value == 1, "{}", keyword.name);
+            let own = bench.general().current_address;
+            let packet = Packet::tcp([2, 0, 0, 0, 0, 9], own, 9000);
+            let packet = if six { packet.six() } else { packet };
+            let header = packet.header();
+            // Segments of 1428 bytes, which fit behind either header; type LSO version 2, and IP version, as NDIS has them.
+            let info = 1428 | (packet.transport() as u64) << 20 | 1 << 30 | u64::from(six) << 31;
+            let mut frame = Frame::new(packet.large());
+            frame.layout = harness::ndis::Layout::Pieces(vec![header, 4096]);
+            let list = SendList::one(frame).with_info(sys::TcpLargeSendNetBufferListInfo, info);
+            let device = bench.world.interfaces()[0];
+            let sent = bench
+                .world
+                .protocol(device)
+                .send(vec![list], SendOptions::default());
+            assert!(sent.is_ok());
+            bench.world.settle();
+            let status = bench.world.protocol(device).take_sent()[0].status;
+            assert_eq!(status == 0, value == 1, "{} {value}", keyword.name);
+            assert_eq!(bench.tap.take().len(), usize::from(value == 1));
+        });
+    }
+}
+
+#[test]
+fn received_segments_are_units_or_not() {
+    for (keyword, at, six) in [
+        (&table::RSC_IPV4, field::RSC_V4, false),
+        (&table::RSC_IPV6, field::RSC_V6, true),
+    ] {
+        for_each_value(1, keyword, |bench, value| {
+            assert_eq!(bench.offload(at) & 0xFF, value, "{}", keyword.name);
+            let own = bench.general().current_address;
+            let packet = Packet::tcp(own, [2, 0, 0, 0, 0, 9], 5000);
+            let (packet, kind) = if six {
+                (packet.six(), GsoType::TCPV6)
+            } else {
+                (packet, GsoType::TCPV4)
+            };
+            let meta = FrameMeta {
+                csum_blank: true,
+                data_validated: true,
+                gso: Some(Gso { size: 1428, kind }),
+                ..FrameMeta::default()
+            };
+            let received = bench.receive(packet.blank_with_header(), meta);
+            let frames = if value == 1 { 1 } else { 4 };
+            assert_eq!(received.len(), frames, "{} {value}", keyword.name);
+        });
+    }
+}
+
+/// Has the backend answer held slots.
+fn release(bench: &mut Bench, slots: usize) {
+    bench
+        .world
+        .xen(|xen| xen.vifs.get_mut(&0).expect("vif 0").backend.release(slots));
+    bench.world.pass(harness::SECOND / 100);
+}
+
+#[test]
+fn interrupts_are_moderated_or_not() {
+    let mut bench = Bench::with(1, ResponseMode::Held);
+    for value in values(&table::INTERRUPT_MODERATION) {
+        bench.restart(&[("*InterruptModeration", &Value::text(&value.to_string()))]);
+        let device = bench.world.interfaces()[0];
+        let told = bench
+            .world
+            .protocol(device)
+            .query(sys::OID_GEN_INTERRUPT_MODERATION, 12);
+        // Behind header and flags: NdisInterruptModerationEnabled 2, Disabled 3.
+        let data = told.expect("the request ends").data;
+        assert_eq!(data[8], if value == 1 { 2 } else { 3 });
+
+        let notifies = |bench: &Bench| {
+            bench
+                .world
+                .xen(|xen| xen.vifs[&0].backend.counters().tx_notifies)
+        };
+        let before = notifies(&bench);
+        let lists = (0..32)
+            .map(|_| SendList::one(Frame::new(vec![0xFF; 100])))
+            .collect();
+        let sent = bench
+            .world
+            .protocol(device)
+            .send(lists, SendOptions::default());
+        assert!(sent.is_ok());
+        bench.world.settle();
+        // The ring was idle: the first answer is told in any case. Of the next with moderation only
+        // half of them are worth an event.
+        release(&mut bench, 1);
+        assert_eq!(notifies(&bench) - before, 1);
+        release(&mut bench, 1);
+        let second = notifies(&bench) - before - 1;
+        assert_eq!(second, u64::from(value == 0), "moderation {value}");
+        release(&mut bench, 30);
+        assert!(notifies(&bench) - before > 1);
     }
     bench.end();
 }
