@@ -10,6 +10,7 @@ mod memory;
 mod network;
 pub mod packet;
 mod peer;
+pub mod proof;
 mod rss;
 pub mod scenario;
 mod stack;
