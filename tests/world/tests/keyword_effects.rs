@@ -14,6 +14,8 @@ use xen_abi::netif::GsoType;
 const STORE_MTU: u16 = 9100;
 /// Bytes of an Ethernet header.
 const HEADER: u32 = 14;
+/// Bytes of a segment, which fit behind a header of IPv6 too.
+const SEGMENT: u64 = 1428;
 /// Processors, and so the most queues.
 const CPUS: u32 = 8;
 
@@ -444,7 +446,7 @@ fn large_sends_are_offered_and_taken_or_not() {
             let packet = if six { packet.six() } else { packet };
             let header = packet.header();
             // Segments of 1428 bytes, which fit behind either header; type LSO version 2, and IP version, as NDIS has them.
-            let info = 1428 | (packet.transport() as u64) << 20 | 1 << 30 | u64::from(six) << 31;
+            let info = SEGMENT | (packet.transport() as u64) << 20 | 1 << 30 | u64::from(six) << 31;
             let mut frame = Frame::new(packet.large());
             frame.layout = harness::ndis::Layout::Pieces(vec![header, 4096]);
             let list = SendList::one(frame).with_info(sys::TcpLargeSendNetBufferListInfo, info);
