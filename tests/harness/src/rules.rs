@@ -179,6 +179,9 @@ pub fn violate(rule: &'static Rule, detail: impl Into<String>) {
 pub fn die(rule: &'static Rule, detail: impl Into<String>) -> ! {
     violate(rule, detail);
     let kernel = context::kernel();
+    if context::on_fiber() {
+        kernel.sched.lock.ensure(kernel.sched.cpu().index);
+    }
     kernel
         .rules
         .fatal

@@ -2,6 +2,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod memory;
+pub(crate) mod processor;
 pub(crate) mod trap;
 
 /// What [`crate::host::trap::Fault::number`] counts.
