@@ -127,6 +127,7 @@ fn call(what: &'static str, address: usize, arguments: &[usize], interrupting: b
 /// Calls driver code, or an export as a driver would: without the kernel lock.
 pub(crate) fn run_driver(address: usize, arguments: [usize; 8]) -> usize {
     let sched = &kernel().sched;
+    sched.cpu().passed();
     sched.lock.release();
     let result = call_win64(address, arguments);
     sched.lock.acquire(sched.cpu().index);
@@ -167,6 +168,19 @@ pub(crate) fn fault(fault: &Fault) -> ! {
     kernel.sched.lock.ensure(kernel.sched.cpu().index);
     let r = &fault.registers;
     let at = usize::try_from(r.rip).unwrap_or(0);
+    if fault.number == Fault::RUN_AWAY {
+        if kernel.rules.is_fatal() {
+            // The run is over, and this processor would not have noticed.
+            kernel.sched.abandon();
+        }
+        rules::die(
+            &rules::RUN_AWAY,
+            format!(
+                "driver code runs on without a call, last at {}",
+                kernel.name_address(at)
+            ),
+        );
+    }
     let mut code = [0_u8; 15];
     if kernel.space.read(at, &mut code).is_some() {
         let instruction = Decoder::with_ip(64, &code, r.rip, DecoderOptions::NONE).decode();

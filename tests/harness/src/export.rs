@@ -131,6 +131,7 @@ pub(crate) fn entered(index: usize, caller: usize, frame: usize) -> usize {
     let export = &REGISTRY.exports[index];
     kernel.sched.lock.acquire(kernel.sched.cpu().index);
     let cpu = kernel.sched.cpu();
+    cpu.passed();
     let thread = kernel.sched.current();
     thread.note_call(export.name, caller, frame);
     let irql = cpu.irql();
@@ -160,6 +161,7 @@ pub(crate) fn comes_back() -> bool {
 pub(crate) fn left() -> usize {
     let kernel = kernel();
     let to = kernel.sched.current().returns.lock().pop();
+    kernel.sched.cpu().passed();
     kernel.sched.lock.release();
     to.expect("every entry has a way back")
 }

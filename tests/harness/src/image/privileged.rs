@@ -145,6 +145,7 @@ pub(crate) fn trapped(registers: &mut Registers) {
         );
     };
     kernel.sched.lock.acquire(kernel.sched.cpu().index);
+    kernel.sched.cpu().passed();
     kernel
         .sched
         .current()

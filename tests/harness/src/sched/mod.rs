@@ -268,16 +268,9 @@ impl Sched {
             return;
         }
         if spun > SPIN_LIMIT {
-            self.die_of_deadlock();
+            die_of_deadlock();
         }
         self.yield_now();
-    }
-
-    fn die_of_deadlock(&self) -> ! {
-        rules::die(
-            &rules::DEADLOCK,
-            "every processor that could run waits for a spin lock",
-        )
     }
 
     fn spin_in_parallel(&self, spun: u32) {
@@ -285,7 +278,7 @@ impl Sched {
         if spun == 0 {
             self.spinning_since.store(now, Ordering::Release);
         } else if now.saturating_sub(self.spinning_since.load(Ordering::Acquire)) > SPIN_TIME {
-            self.die_of_deadlock();
+            die_of_deadlock();
         }
         self.lock.breathe(self.cpu().index, spun.max(1));
         self.rest();
@@ -334,6 +327,7 @@ impl Sched {
         let thread = self.thread(id).expect("a processor always has a thread");
         *thread.state.lock() = State::Running;
         kernel.trace.switch(cpu.index, id);
+        cpu.passed();
         context::enter(kernel, cpu.index, true);
         self.roots[cpu.index as usize].switch_to(&thread.slot);
         context::enter(kernel, cpu.index, false);
@@ -390,6 +384,13 @@ impl Sched {
     pub(crate) fn set_now(&self, to: u64) {
         self.clock.advance_to(to);
     }
+}
+
+fn die_of_deadlock() -> ! {
+    rules::die(
+        &rules::DEADLOCK,
+        "every processor that could run waits for a spin lock",
+    )
 }
 
 /// What an idle processor does.

@@ -56,12 +56,17 @@ impl Parallel {
     }
 }
 
+/// Whether a run is under way and may go on.
+fn may_run(kernel: &Kernel, all: &Parallel) -> bool {
+    all.running() && !kernel.rules.is_fatal()
+}
+
 impl Sched {
     /// Whether a fiber must go to its root loop: the run is over.
     pub(super) fn must_rest(&self, kernel: &Kernel) -> bool {
         self.parallel
             .as_ref()
-            .is_some_and(|all| !all.running() || kernel.rules.is_fatal())
+            .is_some_and(|all| !may_run(kernel, all))
     }
 
     /// Tells processor `cpu` that it has something to do.
@@ -103,10 +108,10 @@ impl Sched {
         trap::watch(kernel);
         while !all.ending() {
             all.processors
-                .idle(cpu, None, &|| self.may_start(kernel, all) || all.ending());
+                .idle(cpu, None, &|| may_run(kernel, all) || all.ending());
             all.active.fetch_add(1, Ordering::SeqCst);
             // After the increment: whoever stops a run waits for it.
-            if self.may_start(kernel, all) {
+            if may_run(kernel, all) {
                 self.lock.acquire(cpu);
                 self.drive(kernel, all, cpu);
                 self.lock.release();
@@ -116,13 +121,9 @@ impl Sched {
         context::leave();
     }
 
-    fn may_start(&self, kernel: &Kernel, all: &Parallel) -> bool {
-        all.running() && !kernel.rules.is_fatal()
-    }
-
     /// Runs NT processor `cpu` until the run is over. The kernel lock is held on entry and return.
     fn drive(&self, kernel: &Kernel, all: &Parallel, cpu: u32) {
-        while self.may_start(kernel, all) {
+        while may_run(kernel, all) {
             self.drive_once(kernel, all, cpu, None);
         }
     }
@@ -136,9 +137,8 @@ impl Sched {
         }
         all.idle.fetch_or(1 << cpu, Ordering::SeqCst);
         self.lock.release();
-        all.processors.idle(cpu, until, &|| {
-            own.can_run() || !self.may_start(kernel, all)
-        });
+        all.processors
+            .idle(cpu, until, &|| own.can_run() || !may_run(kernel, all));
         all.idle.fetch_and(!(1 << cpu), Ordering::SeqCst);
         self.lock.acquire(cpu);
     }
