@@ -23,15 +23,15 @@ fn lives(cpus: u32, lives: u64) {
 
 #[test]
 fn one_real_processor_carries_tcp_and_stops_clean() {
-    lives(1, 20);
+    lives(1, 10);
 }
 
 #[test]
 fn two_real_processors_carry_tcp_and_stop_clean() {
-    lives(2, 20);
+    lives(2, 10);
 }
 
 #[test]
 fn four_real_processors_carry_tcp_and_stop_clean() {
-    lives(4, 20);
+    lives(4, 10);
 }
