@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// Seed of the scheduler: the same seed gives the same run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Processors run in parallel, as OS threads, in place of the seeded schedule.
+    #[arg(long)]
+    parallel: bool,
     /// On real Xen, against Linux's netback.
     #[arg(long)]
     xen: bool,
@@ -72,6 +75,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ("--seed", options.seed),
     ] {
         demo.arg(name).arg(value.to_string());
+    }
+    if options.parallel {
+        demo.arg("--parallel");
     }
     process::run("the demo", &mut demo)
 }
