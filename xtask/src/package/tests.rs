@@ -136,7 +136,7 @@ fn a_certificate_without_its_key_is_refused() {
     let signer = Signer::given(&certificate, &other_key, &folder).unwrap();
     let image = folder.join("netfront.sys");
     fs::copy(build::package_dir().join("netfront.sys"), &image).expect("run: cargo xtask build");
-    let signed = signer.sign(&image, 0);
-    assert!(signed.is_err() || signer.verify(&image, &image).is_err());
+    let done = signer.sign(&image, 0);
+    assert!(done.is_err() || signer.verify(&image, &image).is_err());
     fs::remove_dir_all(folder).unwrap();
 }
