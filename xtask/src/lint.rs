@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::{
     build::{self, DRIVER_PROFILE, DRIVERS},
+    guest::{GUEST_PROFILE, GUEST_TARGET},
     process,
     setup::{self, DRIVER_TARGET, Purpose},
 };
@@ -51,6 +52,13 @@ pub(crate) fn run() -> Result<()> {
         "clippy for the drivers",
         driver_clippy.args(["--", "-D", "warnings"]),
     )?;
+
+    // The test guest's kernel, which is empty for other targets.
+    setup::rustup_target(GUEST_TARGET)?;
+    let mut guest = process::cargo();
+    guest.args(["clippy", "--package", "guest", "--target", GUEST_TARGET]);
+    guest.args(["--profile", GUEST_PROFILE, "--", "-D", "warnings"]);
+    process::run("clippy for the guest", &mut guest)?;
 
     process::run("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))
 }

@@ -4,6 +4,7 @@
 
 mod build;
 mod demo;
+mod guest;
 mod identity;
 mod lint;
 mod miri;
@@ -35,6 +36,8 @@ enum Verb {
     Package(package::Options),
     /// Do all set-up, then the main job: both drivers move data by TCP through a vif; results in target/demo.
     Demo(demo::Options),
+    /// Build the drivers and the kernel that runs them on real Xen into target/guest.
+    Guest,
     /// Run the drivers' start, traffic and stop under many schedules: --seeds N.
     Sim(sim::Options),
     /// Do all set-up, build the drivers, then run every test (with FILTER: those whose name has it).
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Verb::Build => build::run(),
         Verb::Package(options) => package::run(&options),
         Verb::Demo(options) => demo::run(&options),
+        Verb::Guest => guest::run(),
         Verb::Sim(options) => sim::run(&options),
         Verb::Test(options) => test::run(&options),
         Verb::Lint => lint::run(),

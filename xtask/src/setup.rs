@@ -84,7 +84,11 @@ fn libclang_is_there() -> bool {
     })
 }
 
-fn rustup_target(target: &str) -> Result<()> {
+/// Installs a target of the toolchain in use.
+///
+/// # Errors
+/// When it cannot be installed: the message says the command.
+pub(crate) fn rustup_target(target: &str) -> Result<()> {
     if target_is_installed(target) {
         return Ok(());
     }
