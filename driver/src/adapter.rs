@@ -12,13 +12,14 @@ use core::time::Duration;
 use interface::SuspendPhase;
 use ndis::chain::{CompletionSink, Nbl, NblChain, NdisCompletions, RxChain};
 use ndis::indication::{Indicator, Link};
-use ndis::rss::{MAX_ENTRIES, RssParameters};
+use ndis::rss::MAX_ENTRIES;
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::NDIS_HANDLE;
 use netfront_core::tx::TxBroken;
 use nt::dpc::Dpc;
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
+use nt::processor::ProcessorNumber;
 use nt::spinlock::SpinLock;
 
 use crate::attributes::Identity;
@@ -29,7 +30,8 @@ use crate::frame_kind::Filter;
 use crate::keywords::Keywords;
 use crate::mail::{Mail, Messages};
 use crate::power::PowerState;
-use crate::queue::{Queue, Reaped, queue_of};
+use crate::queue::{Queue, Reaped, Targets, queue_of};
+use crate::scaling::Hashing;
 use crate::statistics::Statistics;
 use crate::text::Path;
 
@@ -93,7 +95,10 @@ pub(crate) struct Parts {
     pub(crate) frontend: Path,
     pub(crate) identity: Identity,
     pub(crate) keywords: Keywords,
+    /// Processors that queues live on while no table names others: those NDIS lets RSS use. Not empty.
+    pub(crate) processors: Vec<ProcessorNumber>,
     pub(crate) queues: Vec<Queue>,
+    pub(crate) targets: Targets,
     pub(crate) mail: Mail,
 }
 
@@ -106,7 +111,7 @@ pub(crate) struct Adapter {
     active: AtomicUsize,
     pausing: Drain,
     /// What NDIS has set; applied by the connection thread.
-    rss: SpinLock<Option<RssParameters>>,
+    hashing: SpinLock<Hashing>,
     /// Queue for each of the low 7 bits of a sent list's hash.
     steering: [AtomicU16; MAX_ENTRIES],
     /// Wakes the connection thread for the control ring.
@@ -122,7 +127,7 @@ impl Adapter {
             link_up: AtomicBool::new(false),
             active: AtomicUsize::new(0),
             pausing: Drain::default(),
-            rss: SpinLock::new(None),
+            hashing: SpinLock::new(Hashing::Off),
             steering: [const { AtomicU16::new(0) }; MAX_ENTRIES],
             control_dpc: None,
         }
@@ -156,6 +161,27 @@ impl Adapter {
     /// All queues, used or not.
     pub(crate) fn queues(&self) -> &[Queue] {
         &self.parts.queues
+    }
+
+    /// Where received lists are handed over.
+    pub(crate) fn targets(&self) -> &Targets {
+        &self.parts.targets
+    }
+
+    /// As [`Adapter::targets`], before they are shared or afterwards.
+    pub(crate) fn targets_mut(&mut self) -> &mut Targets {
+        &mut self.parts.targets
+    }
+
+    /// The processor of a queue that no table gives another.
+    pub(crate) fn home(&self, queue: usize) -> ProcessorNumber {
+        let processors = &self.parts.processors;
+        let nth = queue.checked_rem(processors.len()).unwrap_or(0);
+        let first = ProcessorNumber {
+            group: 0,
+            number: 0,
+        };
+        processors.get(nth).copied().unwrap_or(first)
     }
 
     /// All queues, before they are shared or afterwards.
@@ -258,14 +284,14 @@ impl Adapter {
         }
     }
 
-    /// Receive-side scaling as NDIS has set it.
-    pub(crate) fn rss(&self, irql: &mut AtMostDispatch<'_>) -> Option<RssParameters> {
-        self.rss.with(irql, |rss, _| *rss)
+    /// Hashing and scaling as NDIS has set them.
+    pub(crate) fn hashing(&self, irql: &mut AtMostDispatch<'_>) -> Hashing {
+        self.hashing.with(irql, |hashing, _| *hashing)
     }
 
-    /// Changes receive-side scaling; the connection thread applies it.
-    pub(crate) fn set_rss(&self, set: Option<&RssParameters>, irql: &mut AtMostDispatch<'_>) {
-        self.rss.with(irql, |rss, _| *rss = set.copied());
+    /// Changes hashing and scaling; the connection thread applies it.
+    pub(crate) fn set_hashing(&self, set: &Hashing, irql: &mut AtMostDispatch<'_>) {
+        self.hashing.with(irql, |hashing, _| *hashing = *set);
         self.mail().send(Messages::RSS, irql);
     }
 
@@ -359,62 +385,68 @@ impl Adapter {
         reaped.broken
     }
 
-    /// Lends received lists to the system. No lock is held.
-    pub(crate) fn indicate(&self, lists: RxChain, _irql: &Dispatch<'_>) {
-        // SAFETY: lists are made while the receive side is open, and a pause waits for them; each
-        // was filled by `Stock::lend`.
-        unsafe {
-            lists.indicate(self.handle().get(), sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
+    /// Gives received lists to the system, for good or for the length of the call if pages are low; back to their queues
+    /// if the adapter takes no frames any more. No lock is held.
+    pub(crate) fn indicate_run(&self, lists: RxChain, low: bool, irql: &Dispatch<'_>) {
+        if lists.is_empty() {
+            return;
+        }
+        if Closed::gate(self.closed.load(Ordering::Acquire)).is_some() {
+            self.lists_returned_at_dispatch(lists, irql);
+        } else if low {
+            // SAFETY: lists are made while the receive side is open, and a pause waits for them; each was filled by
+            // `Stock::lend`.
+            let lists = unsafe {
+                lists.indicate_with_resources(
+                    self.handle().get(),
+                    sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL,
+                )
+            };
+            self.lists_returned_at_dispatch(lists, irql);
+        } else {
+            // SAFETY: as above.
+            unsafe {
+                lists.indicate(self.handle().get(), sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
+            }
         }
     }
 
-    /// Shows received lists to the system, and has them back.
-    #[must_use]
-    pub(crate) fn show(&self, lists: RxChain, _irql: &Dispatch<'_>) -> RxChain {
-        // SAFETY: as for `indicate`.
-        unsafe {
-            lists.indicate_with_resources(
-                self.handle().get(),
-                sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL,
-            )
-        }
-    }
-
-    /// Takes lists of one queue back after they were shown.
-    pub(crate) fn lists_returned_at_dispatch(
-        &self,
-        queue: &Queue,
-        lists: RxChain,
-        irql: &Dispatch<'_>,
-    ) {
-        if queue.take_back_at(lists, irql) {
-            self.pause_step();
-        }
+    /// Takes lists back that were shown or not taken, of any queues.
+    fn lists_returned_at_dispatch(&self, lists: RxChain, irql: &Dispatch<'_>) {
+        Self::by_queue(lists, |queue, run| {
+            if let Some(queue) = self.queues().get(queue)
+                && queue.take_back_at(run, irql)
+            {
+                self.pause_step();
+            }
+        });
     }
 
     /// Takes lists back that were lent, of any queues.
-    pub(crate) fn lists_returned(&self, mut lists: RxChain, irql: &mut AtMostDispatch<'_>) {
-        let mut run = RxChain::new();
-        let mut queue_of_run = 0;
-        while let Some(mut list) = lists.pop() {
-            let queue = queue_of(&mut list);
-            if queue != queue_of_run {
-                self.return_run(queue_of_run, core::mem::take(&mut run), irql);
-                queue_of_run = queue;
+    pub(crate) fn lists_returned(&self, lists: RxChain, irql: &mut AtMostDispatch<'_>) {
+        Self::by_queue(lists, |queue, run| {
+            if let Some(queue) = self.queues().get(queue)
+                && queue.take_back(run, irql)
+            {
+                self.pause_step();
             }
-            run.push(list);
-        }
-        self.return_run(queue_of_run, run, irql);
+        });
     }
 
-    fn return_run(&self, queue: usize, run: RxChain, irql: &mut AtMostDispatch<'_>) {
-        if run.is_empty() {
-            return;
+    /// Lists in runs of one queue each.
+    fn by_queue(mut lists: RxChain, mut each: impl FnMut(usize, RxChain)) {
+        let mut run = RxChain::new();
+        let mut queue_of_run = 0;
+        while let Some(list) = lists.pop() {
+            let queue = queue_of(&list);
+            if queue != queue_of_run && !run.is_empty() {
+                each(queue_of_run, core::mem::take(&mut run));
+            }
+            queue_of_run = queue;
+            run.push(list);
         }
-        if let Some(queue) = self.queues().get(queue)
-            && queue.take_back(run, irql)
-        {
-            self.pause_step();
+        if !run.is_empty() {
+            each(queue_of_run, run);
         }
     }
 

@@ -53,11 +53,19 @@ const RSS: Keyword = Keyword {
 const NUM_RSS_QUEUES: Keyword = Keyword {
     name: "*NumRssQueues",
     range: 1..=MAX_QUEUES as u32,
-    default: MAX_QUEUES as u32,
+    default: 8,
+};
+
+/// Whether UDP frames are hashed by their ports.
+const RSS_UDP: Keyword = Keyword {
+    name: "RssHashUdp",
+    range: 0..=1,
+    default: 1,
 };
 
 /// Most queues the driver uses.
-pub(crate) const MAX_QUEUES: u16 = 8;
+pub(crate) const MAX_QUEUES: u16 = 32;
+const _: () = assert!(MAX_QUEUES as usize == rss::QUEUES_MAX);
 
 /// Values in force, read once in `MiniportInitializeEx`.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +82,8 @@ pub(crate) struct Keywords {
     pub(crate) queues: u32,
     /// Whether receive-side scaling is offered.
     pub(crate) rss: bool,
+    /// Whether UDP frames may be hashed by their ports.
+    pub(crate) rss_udp: bool,
     /// Address set by the administrator (`NetworkAddress`).
     pub(crate) network_address: Option<[u8; 6]>,
 }
@@ -91,6 +101,7 @@ impl Keywords {
             ),
             queues: configuration.read(&NUM_RSS_QUEUES),
             rss: configuration.read(&RSS) != 0,
+            rss_udp: configuration.read(&RSS_UDP) != 0,
             network_address: configuration.network_address(),
         }
     }

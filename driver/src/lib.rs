@@ -38,7 +38,7 @@ mod miniport;
 mod oid;
 mod power;
 mod queue;
-mod rss;
+mod scaling;
 mod shared_page;
 mod statistics;
 mod text;

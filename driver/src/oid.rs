@@ -7,14 +7,13 @@ use ndis::rss::{self, Processor, RssRejection, RssUpdate};
 use ndis_sys as sys;
 use ndis_sys::NDIS_OID;
 use nt::irql::Passive;
-use nt::processor::ProcessorNumber;
 
 use crate::adapter::Adapter;
 use crate::attributes::MAX_MULTICAST;
 use crate::entry::DRIVER_VERSION;
 use crate::frame_kind::{Filter, MulticastList};
 use crate::power::PowerState;
-use crate::rss::LIMITS;
+use crate::scaling::{Hashing, index, limits};
 
 /// Bytes of a block of buffer space, as NDIS counts it: a page.
 const BLOCK: u32 = 4096;
@@ -37,7 +36,7 @@ const _: () =
     assert!(PM_PARAMETERS_SIZE as usize == sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_2);
 
 /// Every OID answered. NDIS answers some itself; tools ask for each one listed.
-pub(crate) static SUPPORTED: [NDIS_OID; 55] = [
+pub(crate) static SUPPORTED: [NDIS_OID; 56] = [
     sys::OID_GEN_SUPPORTED_LIST,
     sys::OID_GEN_HARDWARE_STATUS,
     sys::OID_GEN_MEDIA_SUPPORTED,
@@ -62,6 +61,7 @@ pub(crate) static SUPPORTED: [NDIS_OID; 55] = [
     sys::OID_GEN_MAX_LINK_SPEED,
     sys::OID_GEN_INTERRUPT_MODERATION,
     sys::OID_GEN_RECEIVE_SCALE_PARAMETERS,
+    sys::OID_GEN_RECEIVE_HASH,
     sys::OID_GEN_XMIT_OK,
     sys::OID_GEN_RCV_OK,
     sys::OID_GEN_XMIT_ERROR,
@@ -174,6 +174,14 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
         // A query asks whether the state could be entered: always.
         sys::OID_PNP_QUERY_POWER => Status::SUCCESS,
         sys::OID_PM_PARAMETERS => request.answer(&pm_parameters()),
+        sys::OID_GEN_RECEIVE_HASH if adapter.identity().rss_queues > 0 => {
+            let hashing = adapter.hashing(irql);
+            let parameters = match &hashing {
+                Hashing::Hash(parameters) => Some(parameters),
+                Hashing::Off | Hashing::Scale(_) => None,
+            };
+            request.answer(&rss::describe_hash(parameters))
+        }
         oid => count(adapter, oid, request, irql),
     }
 }
@@ -245,6 +253,9 @@ fn set(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) 
         sys::OID_GEN_RECEIVE_SCALE_PARAMETERS if adapter.identity().rss_queues > 0 => {
             set_rss(adapter, request, irql)
         }
+        sys::OID_GEN_RECEIVE_HASH if adapter.identity().rss_queues > 0 => {
+            set_hash(adapter, request, irql)
+        }
         sys::OID_PM_PARAMETERS => set_pm_parameters(request),
         sys::OID_GEN_INTERRUPT_MODERATION => {
             request.refuse_set(0);
@@ -272,34 +283,68 @@ fn set_groups(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passiv
 }
 
 fn set_rss(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) -> Status {
-    let previous = adapter.rss(irql);
+    let previous = adapter.hashing(irql);
+    let limits = limits(adapter.identity().rss_udp);
     let parsed = match request.input(0) {
-        Ok(buffer) => rss::parse(buffer, &LIMITS, previous.as_ref(), is_active),
+        Ok(buffer) => rss::parse(buffer, &limits, previous.scaling(), is_active),
         Err(status) => return status,
     };
-    match parsed {
-        Ok(RssUpdate::Disable) => adapter.set_rss(None, irql),
-        Ok(RssUpdate::Enable(parameters)) => adapter.set_rss(Some(&parameters), irql),
-        Err(rejection) => {
-            let needed = match rejection {
-                RssRejection::TooShort(needed) => u32::try_from(needed).unwrap_or(u32::MAX),
-                _ => 0,
-            };
-            request.refuse_set(needed);
-            return rejection.status();
+    match (parsed, previous) {
+        // Hashing alone has no processors to go back to: it stays.
+        (Ok(RssUpdate::Disable), Hashing::Hash(_)) => {}
+        (Ok(RssUpdate::Disable), _) => adapter.set_hashing(&Hashing::Off, irql),
+        // One or the other (OID_GEN_RECEIVE_HASH).
+        (Ok(RssUpdate::Enable(_)), Hashing::Hash(_)) => {
+            request.refuse_set(0);
+            return Status::NOT_SUPPORTED;
         }
+        (Ok(RssUpdate::Enable(parameters)), _) => {
+            adapter.set_hashing(&Hashing::Scale(parameters), irql);
+        }
+        (Err(rejection), _) => return refuse_rss(request, rejection),
     }
     request.set_supported_revision(sys::NDIS_RECEIVE_SCALE_PARAMETERS_REVISION_3);
     Status::SUCCESS
 }
 
+fn set_hash(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) -> Status {
+    let previous = adapter.hashing(irql);
+    let limits = limits(adapter.identity().rss_udp);
+    let in_force = match &previous {
+        Hashing::Hash(parameters) => Some(parameters),
+        Hashing::Off | Hashing::Scale(_) => None,
+    };
+    let parsed = match request.input(0) {
+        Ok(buffer) => rss::parse_hash(buffer, &limits, in_force),
+        Err(status) => return status,
+    };
+    match (parsed, previous) {
+        (Ok(None), Hashing::Scale(_)) => {}
+        (Ok(None), _) => adapter.set_hashing(&Hashing::Off, irql),
+        (Ok(Some(_)), Hashing::Scale(_)) => {
+            request.refuse_set(0);
+            return Status::NOT_SUPPORTED;
+        }
+        (Ok(Some(parameters)), _) => adapter.set_hashing(&Hashing::Hash(parameters), irql),
+        (Err(rejection), _) => return refuse_rss(request, rejection),
+    }
+    request.set_supported_revision(sys::NDIS_RECEIVE_HASH_PARAMETERS_REVISION_1);
+    Status::SUCCESS
+}
+
+/// Nothing has changed.
+fn refuse_rss(request: &mut OidRequest<'_>, rejection: RssRejection) -> Status {
+    let needed = match rejection {
+        RssRejection::TooShort(needed) => u32::try_from(needed).unwrap_or(u32::MAX),
+        _ => 0,
+    };
+    request.refuse_set(needed);
+    rejection.status()
+}
+
 /// Whether a processor is running.
 fn is_active(processor: Processor) -> bool {
-    let number = ProcessorNumber {
-        group: processor.group,
-        number: processor.number,
-    };
-    number.index().is_some()
+    index(processor).is_some()
 }
 
 /// No wake-up of any kind is offered, so none can be enabled.

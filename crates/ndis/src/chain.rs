@@ -109,6 +109,11 @@ impl Nbl {
     }
 
     /// The driver's two words in the list.
+    pub fn reserved(&self) -> [*mut core::ffi::c_void; 2] {
+        self.raw().MiniportReserved.0
+    }
+
+    /// The driver's two words in the list, to be changed.
     pub fn reserved_mut(&mut self) -> &mut [*mut core::ffi::c_void; 2] {
         &mut self.raw_mut().MiniportReserved.0
     }

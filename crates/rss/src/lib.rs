@@ -35,7 +35,7 @@ pub use hash_type::{HashType, HashTypes};
 pub use placement::{Placement, QUEUES_MAX};
 pub use steer::{HashCounters, SAMPLE, Steered, Steering, SteeringConfig, WRONG_MAX};
 pub use table::{IndirectionTable, TABLE_MAX, TABLE_MIN, TableError};
-pub use toeplitz::{INPUT_MAX, KEY_LEN, Toeplitz};
+pub use toeplitz::{ByteTables, INPUT_MAX, KEY_LEN, Toeplitz};
 
 /// The hash of a frame, and the type under which it was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,11 @@ pub struct FrameHash {
 ///
 /// `frame` starts at the Ethernet header; it may be a window of the frame that holds its headers.
 #[must_use]
-pub fn hash_frame(toeplitz: &Toeplitz, frame: &[u8], enabled: HashTypes) -> Option<FrameHash> {
+pub fn hash_frame<S: AsRef<[ByteTables]> + AsMut<[ByteTables]>>(
+    toeplitz: &Toeplitz<S>,
+    frame: &[u8],
+    enabled: HashTypes,
+) -> Option<FrameHash> {
     let flow = classify(frame, enabled)?;
     Some(FrameHash {
         value: toeplitz.hash(flow.input()),

@@ -2,17 +2,19 @@
 //!
 //! A backend that hashes tells each frame's hash, and has put the frame on the queue its mapping names. That value is
 //! used as it is where it says all the system wants to know, and checked against our own computation: each one for a
-//! while after a change, then one in [`SAMPLE`]. In every other case the hash is computed here. A backend whose values
+//! while after a change (when frames from before it may still come), then one in [`SAMPLE`]. In every other case the hash is computed here. A backend whose values
 //! turn out wrong is not believed any more until the next change.
 use crate::hash_type::{HashType, HashTypes};
 use crate::table::IndirectionTable;
-use crate::toeplitz::{KEY_LEN, Toeplitz};
+use crate::toeplitz::{ByteTables, INPUT_MAX, KEY_LEN, Toeplitz};
 use crate::{FrameHash, hash_frame};
 
 /// One in so many of the backend's hashes is checked.
 pub const SAMPLE: u32 = 32;
-/// So many are checked after a change.
-const CHECKED_FIRST: u32 = 32;
+/// So many right ones in a row end the doubt after a change.
+const RIGHT_FIRST: u32 = 32;
+/// So many checked ones end it in any case: what was on its way before the change has come by then.
+const DOUBTED_MAX: u32 = 256;
 /// So many wrong hashes since a change, and the backend's are not believed any more.
 pub const WRONG_MAX: u32 = 8;
 
@@ -51,18 +53,21 @@ pub struct Steered {
     pub processor: Option<u16>,
 }
 
-/// The steering of one queue.
+/// The steering of one queue. `S`: as for [`Toeplitz`].
 #[derive(Debug, Clone)]
-pub struct Steering {
-    toeplitz: Toeplitz,
+pub struct Steering<S = [ByteTables; INPUT_MAX]> {
+    toeplitz: Toeplitz<S>,
     types: HashTypes,
     table: Option<IndirectionTable<u16>>,
     default: Option<u16>,
     /// Types whose value from the backend is believed.
     believed: HashTypes,
-    /// Frames from before the last change may still come.
+    /// Frames from before the last change may still come: all are checked, and wrong ones do not count.
     settling: bool,
+    /// Frames since the change; while settling, checked ones.
     seen: u32,
+    /// Right ones in a row while settling.
+    right: u32,
     wrong: u32,
     counters: HashCounters,
 }
@@ -76,17 +81,30 @@ impl Default for Steering {
 impl Steering {
     /// No hashes, no steering.
     #[must_use]
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
+        Self::in_storage([ByteTables::ZERO; INPUT_MAX])
+    }
+}
+
+impl<S: AsRef<[ByteTables]> + AsMut<[ByteTables]>> Steering<S> {
+    /// No hashes, no steering; the hash function's tables are the caller's.
+    pub const fn in_storage(tables: S) -> Self {
         Self {
-            toeplitz: Toeplitz::new(&[0; KEY_LEN]),
+            toeplitz: Toeplitz::in_storage(tables),
             types: HashTypes::NONE,
             table: None,
             default: None,
             believed: HashTypes::NONE,
             settling: false,
             seen: 0,
+            right: 0,
             wrong: 0,
-            counters: HashCounters::default(),
+            counters: HashCounters {
+                from_backend: 0,
+                computed: 0,
+                checked: 0,
+                mismatches: 0,
+            },
         }
     }
 
@@ -94,7 +112,7 @@ impl Steering {
     /// were; else they are not believed until [`Steering::believe`].
     pub fn set(&mut self, config: &SteeringConfig<'_>, same_hash: bool) {
         if !same_hash {
-            self.toeplitz = Toeplitz::new(config.key);
+            self.toeplitz.set_key(config.key);
             self.types = config.types;
             self.believed = HashTypes::NONE;
         }
@@ -103,12 +121,11 @@ impl Steering {
     }
 
     /// No hashes and no steering any more.
-    pub fn clear(&mut self) {
-        let counters = self.counters;
-        *self = Self {
-            counters,
-            ..Self::new()
-        };
+    pub const fn clear(&mut self) {
+        self.types = HashTypes::NONE;
+        self.believed = HashTypes::NONE;
+        self.table = None;
+        self.default = None;
     }
 
     /// The backend hashes by these types from now on, with the key and the types that were set last; none: it does not.
@@ -122,6 +139,7 @@ impl Steering {
         self.believed = believed;
         self.settling = true;
         self.seen = 0;
+        self.right = 0;
         self.wrong = 0;
     }
 
@@ -144,11 +162,6 @@ impl Steering {
             HashType::TcpIpv6 => !types.contains(HashType::TcpIpv6Ex),
             _ => false,
         }
-    }
-
-    /// Every frame that came before the last change has been seen.
-    pub fn settled(&mut self) {
-        self.settling = false;
     }
 
     /// Whether frames are hashed.
@@ -210,20 +223,27 @@ impl Steering {
     }
 
     /// Whether the next hash of the backend is to be checked.
-    fn is_due(&mut self) -> bool {
+    const fn is_due(&mut self) -> bool {
         self.seen = self.seen.wrapping_add(1);
-        self.settling || self.seen <= CHECKED_FIRST || self.seen.is_multiple_of(SAMPLE)
+        self.settling || self.seen.is_multiple_of(SAMPLE)
     }
 
     fn check(&mut self, told: FrameHash, computed: Option<FrameHash>) {
         self.counters.checked = self.counters.checked.wrapping_add(1);
-        if computed == Some(told) || self.settling {
-            return;
-        }
-        self.counters.mismatches = self.counters.mismatches.wrapping_add(1);
-        self.wrong = self.wrong.saturating_add(1);
-        if self.is_deceived() {
-            self.believed = HashTypes::NONE;
+        let right = computed == Some(told);
+        if self.settling {
+            self.right = if right {
+                self.right.saturating_add(1)
+            } else {
+                0
+            };
+            self.settling = self.right < RIGHT_FIRST && self.seen < DOUBTED_MAX;
+        } else if !right {
+            self.counters.mismatches = self.counters.mismatches.wrapping_add(1);
+            self.wrong = self.wrong.saturating_add(1);
+            if self.is_deceived() {
+                self.believed = HashTypes::NONE;
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod watches;
 
 use core::time::Duration;
 
+use ndis::rss::MAX_ENTRIES;
 use netfront_core::connect::{Action, Connection, Event, Notice};
 use netfront_core::tx::TxPolicy;
 use netfront_core::watchdog::{Verdict, Watchdog};
@@ -14,14 +15,17 @@ use netif::GrantRef;
 use netif::features::Features;
 use netif::publication::{Ports, Publication, QueueKeys};
 use nt::irql::Passive;
+use nt::pool::{OutOfMemory, PoolSlice};
+use nt::processor::ProcessorNumber;
 use nt::status::Status;
+use rss::{HashTypes, Placement};
 use xen_abi::xenbus::XenbusState;
 
+use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef};
-use crate::keywords::MAX_QUEUES;
 use crate::mail::Messages;
-use crate::queue::{Channels, Remote, processor_of};
-use crate::rss::Placement;
+use crate::queue::{Channels, Remote};
+use crate::scaling::{Hashing as Set, TableIndices};
 use hashing::Hashing;
 use store::{Backend, Terms};
 use watches::WakeOn;
@@ -51,11 +55,18 @@ struct Worker<'a> {
     backend: Option<Backend>,
     backend_watch: Option<WakeOn>,
     terms: Option<Terms>,
-    channels: [Option<Channels>; MAX_QUEUES as usize],
-    keys: [QueueKeys; MAX_QUEUES as usize],
+    /// Of each queue, used or not; off the stack.
+    channels: PoolSlice<Option<Channels>>,
+    keys: PoolSlice<QueueKeys>,
     /// Queues of the present connection.
     queues: usize,
     hashing: Option<Hashing>,
+    /// Which queue serves which processors.
+    placement: Placement,
+    /// What the queues were told.
+    applied: Set,
+    /// That the backend's hashes are wrong was said.
+    deceived: bool,
     traffic: bool,
     draining: bool,
 }
@@ -67,7 +78,20 @@ struct Worker<'a> {
 /// The thread. Ends when it is told to, and disconnected.
 pub(crate) fn run(adapter: AdapterRef, irql: &mut Passive<'_>) {
     let adapter = adapter.get();
-    Worker::new(adapter).run(irql);
+    match Worker::try_new(adapter) {
+        Ok(mut worker) => worker.run(irql),
+        Err(OutOfMemory) => nt::log_error!("no memory for the connection"),
+    }
+}
+
+/// Queues of a mapping that deals hashes out evenly.
+fn in_turn(queues: usize) -> [u16; MAX_ENTRIES] {
+    let mut mapping = [0; MAX_ENTRIES];
+    let queues = u16::try_from(queues.max(1)).unwrap_or(1);
+    for (place, nth) in mapping.iter_mut().zip((0..queues).cycle()) {
+        *place = nth;
+    }
+    mapping
 }
 
 /// Milliseconds of a clock that does not go back.
@@ -76,26 +100,30 @@ fn now() -> u64 {
 }
 
 impl<'a> Worker<'a> {
-    fn new(adapter: &'a Adapter) -> Self {
+    fn try_new(adapter: &'a Adapter) -> Result<Self, OutOfMemory> {
+        let queues = adapter.queues().len();
         let no_keys = QueueKeys {
             tx_ring: GrantRef::default(),
             rx_ring: GrantRef::default(),
             ports: Ports::Shared(0),
         };
-        Self {
+        Ok(Self {
             adapter,
             machine: Connection::new(),
             watchdog: Watchdog::new(now()),
             backend: None,
             backend_watch: None,
             terms: None,
-            channels: [const { None }; MAX_QUEUES as usize],
-            keys: [no_keys; MAX_QUEUES as usize],
+            channels: PoolSlice::try_from_fn(TAG, queues, |_| None)?,
+            keys: PoolSlice::try_from_fn(TAG, queues, |_| no_keys)?,
             queues: 0,
             hashing: None,
+            placement: Placement::new(1),
+            applied: Set::Off,
+            deceived: false,
             traffic: false,
             draining: false,
-        }
+        })
     }
 
     fn run(&mut self, irql: &mut Passive<'_>) {
@@ -207,6 +235,7 @@ impl<'a> Worker<'a> {
             return;
         }
         self.run_hashing(irql);
+        self.look_at_hashes(irql);
         let (mut in_flight, mut responses, mut broken) = (0_u32, 0_u64, false);
         for queue in self.adapter.queues().iter().take(self.queues) {
             let (slots, answers) = queue.progress(irql);
@@ -276,6 +305,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Gives the machine an event and does what it says, until nothing is left to do.
+    #[inline(never)]
     fn feed(&mut self, event: Event, irql: &mut Passive<'_>) {
         let mut events = [None; MAX_EVENTS];
         let mut end = 1_usize;
@@ -322,8 +352,10 @@ impl<'a> Worker<'a> {
             }
             Action::Publish => return Some(Event::Published(self.publish(irql))),
             Action::EnableTraffic => {
+                // Before the first frame; the control ring follows.
+                self.steer(irql);
                 self.enable(true, irql);
-                self.apply_rss(irql);
+                self.run_hashing(irql);
             }
             Action::StopTraffic => {
                 self.enable(false, irql);
@@ -366,6 +398,7 @@ impl<'a> Worker<'a> {
 
     /// Makes queues, grants and channels.
     #[expect(unsafe_code, reason = "promises that queues outlive their channels")]
+    #[inline(never)]
     fn prepare(&mut self, irql: &mut Passive<'_>) -> Result<(), Status> {
         let (Some(backend), Some(terms)) = (&self.backend, self.terms) else {
             return Err(Status::DEVICE_NOT_READY);
@@ -382,19 +415,31 @@ impl<'a> Worker<'a> {
             policy,
             bounce_pages: usize::try_from(keywords.transmit_buffers).unwrap_or(usize::MAX),
             split: terms.backend.features.has(Features::SPLIT_EVENT_CHANNELS),
-            processor: processor_of(0)?,
+            processor: self.adapter.home(0),
         };
         let places = self.channels.iter_mut().zip(self.keys.iter_mut());
         let queues = self.adapter.queues().iter().take(self.queues);
         for (index, (queue, (channels, keys))) in queues.zip(places).enumerate() {
             let remote = Remote {
-                processor: processor_of(index)?,
+                processor: self.adapter.home(index),
                 ..remote
             };
             // SAFETY: the queue is the adapter's, which outlives this thread; the thread releases
             // what it prepared before it ends.
-            *keys = unsafe { queue.connect(self.adapter, &remote, channels, irql) }?;
+            let connected = unsafe { queue.connect(self.adapter, &remote, channels, irql) };
+            match connected {
+                Ok(connected) => *keys = connected,
+                Err(status) if index == 0 => return Err(status),
+                Err(status) => {
+                    // Grants or event channels have run out: fewer queues do the work.
+                    nt::log_warn!("{index} queues instead of {}: {status:?}", self.queues);
+                    queue.disconnect(self.adapter, channels.take(), irql);
+                    self.queues = index;
+                    break;
+                }
+            }
         }
+        self.placement = Placement::new(self.queues);
         // With one queue netback does not choose, and labels hashes that are none as such.
         if self.queues > 1 && terms.backend.features.has(Features::CTRL_RING) {
             // SAFETY: the adapter outlives this thread, which releases what it prepared.
@@ -407,39 +452,69 @@ impl<'a> Worker<'a> {
 
     /// Brings queues and backend to what NDIS has set.
     fn apply_rss(&mut self, irql: &mut Passive<'_>) {
-        let parameters = self.adapter.rss(irql);
-        let placement = parameters
-            .as_ref()
-            .map(|parameters| Placement::new(parameters, self.queues));
-        let mapping = placement.as_ref().map_or(&[][..], Placement::mapping);
-        self.adapter.set_steering(mapping);
-        let queues = self.adapter.queues().iter().take(self.queues);
-        for (index, (queue, channels)) in queues.zip(self.channels.iter()).enumerate() {
-            let named = placement.as_ref().and_then(|p| p.processor(index));
-            let processor = named.map_or_else(|| processor_of(index), Ok);
-            if let (Some(channels), Ok(processor)) = (channels, processor) {
-                queue.place(self.adapter, channels, processor, irql);
-            }
-        }
-        if let Some(hashing) = &mut self.hashing {
-            hashing.want(parameters.as_ref(), mapping);
-        }
+        self.steer(irql);
         self.run_hashing(irql);
     }
 
+    /// Brings the queues to what NDIS has set, and says what the backend is to be told.
+    ///
+    /// Not inlined, as others here: the tables take much of a page of stack, which no other call shall carry.
+    #[inline(never)]
+    fn steer(&mut self, irql: &mut Passive<'_>) {
+        let set = self.adapter.hashing(irql);
+        let table = TableIndices::of(&set);
+        self.placement = self.placement.next(table.get());
+        let same_hash = self.applied.hash() == set.hash();
+        let config = set.config(table.get());
+        self.adapter.set_steering(self.placement.mapping());
+        for (index, queue) in self.adapter.queues().iter().take(self.queues).enumerate() {
+            let named = self.placement.home(index).map(u32::from);
+            let processor = named.and_then(|index| ProcessorNumber::from_index(index).ok());
+            let processor = processor.unwrap_or_else(|| self.adapter.home(index));
+            if let Some(Some(channels)) = self.channels.get(index) {
+                queue.place(self.adapter, channels, processor, irql);
+            }
+            queue.steer(config.as_ref(), same_hash, irql);
+        }
+        self.applied = set;
+        self.deceived = false;
+        if let Some(hashing) = &mut self.hashing {
+            // Hashes without a table go to the queues in turn.
+            let in_turn = in_turn(self.queues);
+            let mapping = match self.placement.mapping() {
+                [] => in_turn.get(..).unwrap_or_default(),
+                mapping => mapping,
+            };
+            hashing.want(set.hash(), mapping);
+        }
+    }
+
     /// Goes on with the control ring.
+    #[inline(never)]
     fn run_hashing(&mut self, irql: &mut Passive<'_>) {
         let Some(hashing) = &mut self.hashing else {
             return;
         };
         if let Some(types) = hashing.run(self.adapter, now(), irql) {
-            self.set_hash_types(types, irql);
+            self.believe(types, irql);
         }
     }
 
-    fn set_hash_types(&self, types: u32, irql: &mut Passive<'_>) {
+    fn believe(&self, types: HashTypes, irql: &mut Passive<'_>) {
         for queue in self.adapter.queues() {
-            queue.set_hash_types(types, irql);
+            queue.believe(types, irql);
+        }
+    }
+
+    /// Says so when a backend's hashes turned out wrong.
+    fn look_at_hashes(&mut self, irql: &mut Passive<'_>) {
+        let mut wrong = false;
+        for queue in self.adapter.queues().iter().take(self.queues) {
+            wrong |= queue.hashes(irql).1;
+        }
+        if wrong && !self.deceived {
+            nt::log_warn!("the backend tells wrong hashes: they are computed here");
+            self.deceived = true;
         }
     }
 
@@ -473,7 +548,9 @@ impl<'a> Worker<'a> {
     fn release(&mut self, irql: &mut Passive<'_>) {
         self.traffic = false;
         self.draining = false;
-        self.set_hash_types(0, irql);
+        self.believe(HashTypes::NONE, irql);
+        self.placement = Placement::new(1);
+        self.applied = Set::Off;
         let mut kept = self
             .hashing
             .take()

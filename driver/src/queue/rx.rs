@@ -8,16 +8,17 @@ use ndis::chain::{Nbl, RxChain};
 use ndis_sys as sys;
 use netfront_core::rx::{MAX_FRAGMENTS, REFILL_CHUNK, RxBroken, RxBuffer, RxFragment, RxPacket};
 use nt::irql::AtMostDispatch;
-use nt::pool::Pages;
+use nt::pool::{OutOfMemory, Pages};
 use ring::Recheck;
+use rss::Steering;
 
 use super::QueueSpec;
 use super::rx_link::{PageGrants, RxLink, Supply};
+use super::steering::{self, HashTables};
 use super::stock::{Piece, Stock};
 use crate::adapter::NdisHandle;
 use crate::bus::Bus;
 use crate::frame_kind::{Destination, Filter};
-use crate::rss;
 use crate::shared_page::{PAGE_BYTES, address_at, copy, move_up};
 use crate::statistics::Direction;
 use crate::vlan::{Incoming, TAG_BYTES, TAG_PLACE, TAG_TYPE, VlanSettings};
@@ -42,8 +43,8 @@ pub(crate) struct RxSide {
     pub(crate) link: Option<RxLink>,
     pub(crate) stock: Stock,
     pub(crate) statistics: Direction,
-    /// Hash types of NDIS with which frames are handed up.
-    pub(crate) hash_types: u32,
+    /// Hashes, and the processors that frames are for.
+    pub(crate) steering: Steering<HashTables>,
     max_frame: u32,
     vlan: VlanSettings,
     /// The domain is being suspended: the ring is left alone.
@@ -73,8 +74,12 @@ pub(crate) struct Returned {
 
 impl RxSide {
     /// Closed, without connection.
-    pub(crate) fn new(spec: &QueueSpec, stock: Stock, filter: &Filter) -> Self {
-        Self {
+    pub(crate) fn try_new(
+        spec: &QueueSpec,
+        stock: Stock,
+        filter: &Filter,
+    ) -> Result<Self, OutOfMemory> {
+        Ok(Self {
             open: false,
             draining: false,
             filter: *filter,
@@ -82,11 +87,11 @@ impl RxSide {
             stock,
             statistics: Direction::default(),
             max_frame: spec.max_frame.saturating_add(TAG_BYTES),
-            hash_types: 0,
+            steering: Steering::in_storage(HashTables::try_new()?),
             vlan: spec.vlan,
             frozen: false,
             adapter: spec.adapter,
-        }
+        })
     }
 
     /// Takes what the backend filled, up to a budget, and posts pages anew.
@@ -253,17 +258,13 @@ impl RxSide {
         let Incoming::Accept(slot) = self.vlan.incoming(tag, self.filter.is_promiscuous()) else {
             return None;
         };
+        let steered = steering::steer(&mut self.steering, packet, page, first);
         let Some(mut list) = self.stock.lend(self.adapter.get(), pieces) else {
             self.statistics.count_discards(1);
             return None;
         };
         list.set_info(sys::Ieee8021QNetBufferListInfo, slot);
-        if let Some((kind, value)) = packet.hash {
-            let hash_type = rss::ndis_type(kind) & self.hash_types;
-            if hash_type != 0 {
-                list.set_hash(value, hash_type);
-            }
-        }
+        steering::note(steered, &mut list);
         self.statistics
             .count(Destination::of(address), packet.length);
         Some(list)

@@ -20,7 +20,7 @@ use super::frame::FrameCursor;
 use super::tx_link::{Lent, TxLink};
 use crate::bus::Bus;
 use crate::frame_kind::Destination;
-use crate::rss;
+use crate::scaling;
 use crate::statistics::Direction;
 use crate::vlan::VlanSettings;
 
@@ -260,7 +260,7 @@ impl TxSide {
             gso: None,
             hash: sending.list.hash().and_then(|(value, info)| {
                 let hash_type = info & sys::NDIS_HASH_TYPE_MASK;
-                Some(HashInfo::toeplitz(rss::kind(hash_type)?, value))
+                Some(HashInfo::toeplitz(scaling::kind(hash_type)?, value))
             }),
         };
         let mut memory = Lent {
