@@ -43,7 +43,15 @@ $settings = @(
     @('*PriorityVLANTag', 5, '3', $null, $null),
     @('VlanID', 2, '0', 0, 4094),
     @('*RSS', 5, '1', $null, $null),
-    @('*NumRssQueues', 1, '8', 1, 8)
+    @('*NumRssQueues', 1, '8', 1, 32),
+    @('*RSSProfile', 5, '4', $null, $null),
+    @('*MaxRssProcessors', 1, '8', 1, 64),
+    @('*RssBaseProcNumber', 1, '0', 0, 63),
+    @('*RssBaseProcGroup', 1, '0', 0, 63),
+    @('*RssMaxProcNumber', 1, '63', 0, 63),
+    @('*RssMaxProcGroup', 1, '0', 0, 63),
+    @('*NumaNodeId', 1, '65535', 0, 65535),
+    @('RssHashUdp', 5, '1', $null, $null)
 )
 foreach ($adapter in @(Get-NetAdapter | Where-Object DriverFileName -eq 'netfront.sys')) {
     Test-That "$($adapter.Name): NDIS 6.82 or later" { [version]("$($adapter.NdisVersion)") -ge [version]'6.82' }

@@ -4,6 +4,7 @@
 //! Which ones they are follows from the standardized keywords of the adapter, which NDIS reads itself
 //! (ndis-contract.md 2.6), and from what the test says of this machine.
 
+use alloc::vec;
 use ndis_sys::{self as sys, NDIS_RSS_PROCESSOR, NDIS_RSS_PROCESSOR_INFO as Info, NDIS_STATUS};
 
 use super::adapter::{self, Adapter};
@@ -137,6 +138,8 @@ extern "win64" fn information(handle: usize, out: *mut Info, size: *mut usize) -
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::{NDIS_RSS_PROCESSOR, Shape};
 
     #[test]
