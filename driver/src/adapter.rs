@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 
 use interface::SuspendPhase;
@@ -16,11 +16,12 @@ use ndis::rss::MAX_ENTRIES;
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::NDIS_HANDLE;
-use netfront_core::tx::TxBroken;
+use netfront_core::tx::{Transition, TxBroken};
 use nt::dpc::Dpc;
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
 use nt::processor::ProcessorNumber;
 use nt::spinlock::SpinLock;
+use rss::HashTypes;
 
 use crate::attributes::Identity;
 use crate::bus::Bus;
@@ -112,8 +113,15 @@ pub(crate) struct Adapter {
     pausing: Drain,
     /// What NDIS has set; applied by the connection thread.
     hashing: SpinLock<Hashing>,
-    /// Queue for each of the low 7 bits of a sent list's hash.
-    steering: [AtomicU16; MAX_ENTRIES],
+    /// Hash types of the backend that are in use; NDIS's bits.
+    negotiated: AtomicU32,
+    /// For each of the low 7 bits of a sent list's hash: queue, and generation of the steering above it.
+    steering: [AtomicU32; MAX_ENTRIES],
+    /// Published under this lock, so that no sender finds half of a steering and waits on this processor for the rest.
+    publishing: SpinLock<()>,
+    transition: Transition,
+    /// A steering waits until the change before it is over.
+    steer_again: AtomicBool,
     /// Wakes the connection thread for the control ring.
     control_dpc: Option<Dpc<AdapterRef>>,
 }
@@ -128,7 +136,11 @@ impl Adapter {
             active: AtomicUsize::new(0),
             pausing: Drain::default(),
             hashing: SpinLock::new(Hashing::Off),
-            steering: [const { AtomicU16::new(0) }; MAX_ENTRIES],
+            negotiated: AtomicU32::new(0),
+            steering: [const { AtomicU32::new(0) }; MAX_ENTRIES],
+            publishing: SpinLock::new(()),
+            transition: Transition::new(),
+            steer_again: AtomicBool::new(false),
             control_dpc: None,
         }
     }
@@ -256,37 +268,126 @@ impl Adapter {
     }
 
     /// How many queues the backend serves.
+    pub(crate) fn active_queues(&self) -> usize {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Notes how many queues the backend serves.
     pub(crate) fn set_active_queues(&self, count: usize) {
         self.active.store(count, Ordering::Release);
     }
 
-    /// Number of the queue for a list: by its hash, so that a flow stays on one; else by the
-    /// processor.
-    fn queue_for(&self, list: &Nbl) -> usize {
+    /// Number of the queue for a list, and generation of the steering: by its hash, so that a flow stays on one; else by
+    /// the processor.
+    fn queue_for(&self, list: &Nbl) -> (usize, u16) {
         let active = self.active.load(Ordering::Acquire);
-        let spread = match list.hash() {
+        let (spread, generation) = match list.hash() {
             Some((value, _)) => {
                 let [low, ..] = value.to_le_bytes();
                 let entry = self.steering.get(usize::from(low & 0x7F));
-                entry.map_or(0, |queue| queue.load(Ordering::Relaxed).into())
+                let entry = entry.map_or(0, |entry| entry.load(Ordering::Acquire));
+                let [q0, q1, g0, g1] = entry.to_le_bytes();
+                let queue = u16::from_le_bytes([q0, q1]);
+                (queue.into(), u16::from_le_bytes([g0, g1]))
             }
-            None => usize::try_from(nt::processor::current_index()).unwrap_or(0),
+            None => {
+                let processor = usize::try_from(nt::processor::current_index());
+                (processor.unwrap_or(0), self.transition.generation())
+            }
         };
-        spread.checked_rem(active).unwrap_or(0)
+        (spread.checked_rem(active).unwrap_or(0), generation)
+    }
+
+    /// A change of the steering.
+    pub(crate) fn transition(&self) -> &Transition {
+        &self.transition
     }
 
     /// Sends lists the way of received ones: `mapping` has the queue of each entry of the table;
-    /// without one the hash is dealt out evenly.
-    pub(crate) fn set_steering(&self, mapping: &[u16]) {
-        let mut repeated = mapping.iter().copied().cycle();
-        for (place, nth) in self.steering.iter().zip(0_u16..) {
-            place.store(repeated.next().unwrap_or(nth), Ordering::Relaxed);
+    /// without one the hash is dealt out evenly. Flows that move keep their order. While a change is under way another
+    /// has to wait; the thread begins it when that is over.
+    pub(crate) fn set_steering(&self, mapping: &[u16], irql: &mut AtMostDispatch<'_>) {
+        let queue_of = |nth: usize| {
+            let at = nth.checked_rem(mapping.len());
+            let evenly = u16::try_from(nth).unwrap_or(0);
+            at.map_or(evenly, |at| mapping.get(at).copied().unwrap_or(0))
+        };
+        let entries = || self.steering.iter().enumerate();
+        let same = entries().all(|(nth, entry)| {
+            let [q0, q1, ..] = entry.load(Ordering::Relaxed).to_le_bytes();
+            u16::from_le_bytes([q0, q1]) == queue_of(nth)
+        });
+        let under_way = self.transition.is_under_way();
+        self.steer_again.store(!same && under_way, Ordering::SeqCst);
+        if same || under_way {
+            return;
+        }
+        let active = self.active_queues();
+        let generation = self.publishing.with(irql, |(), _| {
+            let generation = self.transition.begin(u32::try_from(active).unwrap_or(1));
+            let [g0, g1] = generation.to_le_bytes();
+            for (nth, entry) in entries() {
+                let [q0, q1] = queue_of(nth).to_le_bytes();
+                entry.store(u32::from_le_bytes([q0, q1, g0, g1]), Ordering::Release);
+            }
+            generation
+        });
+        if active == 0 {
+            self.transition.end();
+        }
+        for queue in self.queues().iter().take(active) {
+            queue.tx.with(irql, |tx, _| tx.begin_order(generation));
+            queue.wake();
+        }
+    }
+
+    /// A queue has nothing left that was steered before the change.
+    pub(crate) fn report_order(&self) {
+        if self.transition.report() {
+            self.order_is_kept();
+        }
+    }
+
+    /// The change is over, or took too long: what waited for it goes.
+    pub(crate) fn order_is_kept(&self) {
+        self.transition.end();
+        for queue in self.queues() {
+            queue.wake();
+        }
+    }
+
+    /// Whether a steering waits for the change before it to be over. Asked once.
+    pub(crate) fn take_steer_again(&self) -> bool {
+        !self.transition.is_under_way() && self.steer_again.swap(false, Ordering::SeqCst)
+    }
+
+    /// No queue sends anything: the steering in force is everybody's.
+    pub(crate) fn reset_order(&self, irql: &mut AtMostDispatch<'_>) {
+        self.transition.end();
+        for queue in self.queues() {
+            queue
+                .tx
+                .with(irql, |tx, _| tx.reset_order(&self.transition));
         }
     }
 
     /// Hashing and scaling as NDIS has set them.
     pub(crate) fn hashing(&self, irql: &mut AtMostDispatch<'_>) -> Hashing {
         self.hashing.with(irql, |hashing, _| *hashing)
+    }
+
+    /// Hash types that NDIS wants, and those of them that the backend tells.
+    pub(crate) fn hash_types(&self, irql: &mut AtMostDispatch<'_>) -> (u32, u32) {
+        let wanted = self
+            .hashing(irql)
+            .hash()
+            .map_or(0, |(types, _)| types.bits());
+        (wanted, self.negotiated.load(Ordering::Relaxed))
+    }
+
+    /// Notes the hash types of the backend that are in use.
+    pub(crate) fn set_negotiated(&self, types: HashTypes) {
+        self.negotiated.store(types.bits(), Ordering::Relaxed);
     }
 
     /// Changes hashing and scaling; the connection thread applies it.
@@ -315,33 +416,57 @@ impl Adapter {
     /// Takes lists to send; `send_flags` are NDIS's.
     pub(crate) fn send(&self, mut lists: NblChain, send_flags: u32, irql: &mut AtMostDispatch<'_>) {
         let mut done = NblChain::new();
-        let mut run = NblChain::new();
-        let mut queue_of_run = 0;
-        while let Some(list) = lists.pop_front() {
-            let queue = self.queue_for(&list);
-            if queue != queue_of_run {
-                done.append(self.send_run(queue_of_run, core::mem::take(&mut run), irql));
-                queue_of_run = queue;
-            }
-            run.push_back(list);
+        while !lists.is_empty() {
+            lists = self.send_once(lists, &mut done, irql);
         }
-        done.append(self.send_run(queue_of_run, run, irql));
         // The flags for sending and for completing share the bit that tells the level.
         self.sink(send_flags & sys::NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL)
             .complete(done);
     }
 
-    fn send_run(&self, queue: usize, mut run: NblChain, irql: &mut AtMostDispatch<'_>) -> NblChain {
-        if run.is_empty() {
-            return run;
+    /// Steers lists in runs that go the same way, and returns those that must be steered again.
+    fn send_once(
+        &self,
+        mut lists: NblChain,
+        done: &mut NblChain,
+        irql: &mut AtMostDispatch<'_>,
+    ) -> NblChain {
+        let mut stale = NblChain::new();
+        let mut run = NblChain::new();
+        let mut way = (0, 0);
+        while let Some(list) = lists.pop_front() {
+            let next = self.queue_for(&list);
+            if next != way && !run.is_empty() {
+                let run = core::mem::take(&mut run);
+                self.send_run(way, run, done, &mut stale, irql);
+            }
+            way = next;
+            run.push_back(list);
         }
+        self.send_run(way, run, done, &mut stale, irql);
+        stale
+    }
+
+    fn send_run(
+        &self,
+        (queue, generation): (usize, u16),
+        mut run: NblChain,
+        done: &mut NblChain,
+        stale: &mut NblChain,
+        irql: &mut AtMostDispatch<'_>,
+    ) {
         if let Some(queue) = self.queues().get(queue) {
-            queue
+            let bus = self.bus();
+            let sent = queue
                 .tx
-                .with(irql, |tx, irql| tx.send(run, self.bus(), irql))
+                .with(irql, |tx, irql| tx.send(run, generation, bus, irql));
+            match sent {
+                Ok(sent) => done.append(sent),
+                Err(again) => stale.append(again),
+            }
         } else {
             run.set_status(Status::FAILURE);
-            run
+            done.append(run);
         }
     }
 

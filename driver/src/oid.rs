@@ -6,6 +6,9 @@ use ndis::request::{Kind, OidRequest};
 use ndis::rss::{self, Processor, RssRejection, RssUpdate};
 use ndis_sys as sys;
 use ndis_sys::NDIS_OID;
+use netfront_core::report::{
+    self, HashReport, OID_QUEUE_REPORT, QUEUES_MAX, QueueReport, REPORT_MAX,
+};
 use nt::irql::Passive;
 
 use crate::adapter::Adapter;
@@ -182,8 +185,38 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
             };
             request.answer(&rss::describe_hash(parameters))
         }
+        OID_QUEUE_REPORT => report(adapter, request, irql),
         oid => count(adapter, oid, request, irql),
     }
+}
+
+/// What each queue does, and how the hashes fare.
+fn report(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) -> Status {
+    let (wanted, negotiated) = adapter.hash_types(irql);
+    let mut hash = HashReport {
+        wanted,
+        negotiated,
+        ..HashReport::default()
+    };
+    let mut queues = [QueueReport::default(); QUEUES_MAX];
+    let active = adapter.active_queues();
+    for (place, queue) in queues.iter_mut().zip(adapter.queues()) {
+        let statistics = queue.statistics(irql);
+        let (events, processor) = queue.events();
+        *place = QueueReport {
+            processor,
+            tx_frames: statistics.tx.frames(),
+            rx_frames: statistics.rx.frames(),
+            events,
+        };
+        let (hashes, _) = queue.hashes(irql);
+        hash.from_backend = hash.from_backend.wrapping_add(hashes.from_backend);
+        hash.computed = hash.computed.wrapping_add(hashes.computed);
+        hash.checked = hash.checked.wrapping_add(hashes.checked);
+        hash.mismatches = hash.mismatches.wrapping_add(hashes.mismatches);
+    }
+    let queues = queues.iter().take(active).copied();
+    request.answer(report::write(&mut [0; REPORT_MAX], &hash, queues))
 }
 
 /// Counters.

@@ -13,6 +13,7 @@
 //! | [`control`] | hash negotiation on the control ring | vif |
 //! | [`connect`] | the `XenBus` state machine | vif |
 //! | [`watchdog`] | a backend that stopped answering | vif |
+//! | [`report`] | what the driver tells of its queues | vif |
 //!
 //! A queue shares nothing with another queue: each may be driven by its own CPU without a lock.
 //!
@@ -40,6 +41,7 @@ extern crate std;
 
 pub mod connect;
 pub mod control;
+pub mod report;
 pub mod rx;
 pub mod table;
 #[cfg(test)]

@@ -65,6 +65,8 @@ struct Worker<'a> {
     placement: Placement,
     /// What the queues were told.
     applied: Set,
+    /// When a change of the steering was first seen under way.
+    steering_since: Option<u64>,
     /// That the backend's hashes are wrong was said.
     deceived: bool,
     traffic: bool,
@@ -83,6 +85,9 @@ pub(crate) fn run(adapter: AdapterRef, irql: &mut Passive<'_>) {
         Err(OutOfMemory) => nt::log_error!("no memory for the connection"),
     }
 }
+
+/// How long frames wait at most for those of before a change of the steering, in milliseconds.
+const ORDER_PATIENCE: u64 = 1000;
 
 /// Queues of a mapping that deals hashes out evenly.
 fn in_turn(queues: usize) -> [u16; MAX_ENTRIES] {
@@ -120,6 +125,7 @@ impl<'a> Worker<'a> {
             hashing: None,
             placement: Placement::new(1),
             applied: Set::Off,
+            steering_since: None,
             deceived: false,
             traffic: false,
             draining: false,
@@ -229,6 +235,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Time passes.
+    #[inline(never)]
     fn tick(&mut self, irql: &mut Passive<'_>) {
         self.feed(Event::Timer, irql);
         if !self.traffic && !self.draining {
@@ -236,6 +243,7 @@ impl<'a> Worker<'a> {
         }
         self.run_hashing(irql);
         self.look_at_hashes(irql);
+        self.look_at_order(irql);
         let (mut in_flight, mut responses, mut broken) = (0_u32, 0_u64, false);
         for queue in self.adapter.queues().iter().take(self.queues) {
             let (slots, answers) = queue.progress(irql);
@@ -280,6 +288,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Something watched changed: who serves us, its state, the cable.
+    #[inline(never)]
     fn look_at_store(&mut self, irql: &mut Passive<'_>) {
         let adapter = self.adapter;
         let (bus, frontend) = (adapter.bus(), adapter.frontend());
@@ -353,7 +362,9 @@ impl<'a> Worker<'a> {
             Action::Publish => return Some(Event::Published(self.publish(irql))),
             Action::EnableTraffic => {
                 // Before the first frame; the control ring follows.
+                self.adapter.set_active_queues(self.queues);
                 self.steer(irql);
+                self.adapter.reset_order(irql);
                 self.enable(true, irql);
                 self.run_hashing(irql);
             }
@@ -375,6 +386,7 @@ impl<'a> Worker<'a> {
 
     /// Looks for the backend; none when XenStore does not answer, which the machine finds out by
     /// its timeout.
+    #[inline(never)]
     fn find_backend(&mut self, irql: &mut Passive<'_>) -> Option<Event> {
         self.end_backend_watch(irql);
         let adapter = self.adapter;
@@ -466,7 +478,7 @@ impl<'a> Worker<'a> {
         self.placement = self.placement.next(table.get());
         let same_hash = self.applied.hash() == set.hash();
         let config = set.config(table.get());
-        self.adapter.set_steering(self.placement.mapping());
+        self.adapter.set_steering(self.placement.mapping(), irql);
         for (index, queue) in self.adapter.queues().iter().take(self.queues).enumerate() {
             let named = self.placement.home(index).map(u32::from);
             let processor = named.and_then(|index| ProcessorNumber::from_index(index).ok());
@@ -501,8 +513,25 @@ impl<'a> Worker<'a> {
     }
 
     fn believe(&self, types: HashTypes, irql: &mut Passive<'_>) {
+        self.adapter.set_negotiated(types);
         for queue in self.adapter.queues() {
             queue.believe(types, irql);
+        }
+    }
+
+    /// A change of the steering that the backend does not let come to an end is ended, and one that waited for it is begun.
+    #[inline(never)]
+    fn look_at_order(&mut self, irql: &mut Passive<'_>) {
+        if self.adapter.transition().is_under_way() {
+            let since = *self.steering_since.get_or_insert_with(now);
+            if now().saturating_sub(since) < ORDER_PATIENCE {
+                return;
+            }
+            self.adapter.order_is_kept();
+        }
+        self.steering_since = None;
+        if self.adapter.take_steer_again() {
+            self.adapter.set_steering(self.placement.mapping(), irql);
         }
     }
 
@@ -535,7 +564,6 @@ impl<'a> Worker<'a> {
 
     fn enable(&mut self, enabled: bool, irql: &mut Passive<'_>) {
         self.traffic = enabled;
-        self.adapter.set_active_queues(self.queues);
         if enabled {
             self.draining = false;
             self.watchdog.reconnected(now());
@@ -545,10 +573,12 @@ impl<'a> Worker<'a> {
         }
     }
 
+    #[inline(never)]
     fn release(&mut self, irql: &mut Passive<'_>) {
         self.traffic = false;
         self.draining = false;
         self.believe(HashTypes::NONE, irql);
+        self.adapter.reset_order(irql);
         self.placement = Placement::new(1);
         self.applied = Set::Off;
         let mut kept = self

@@ -74,6 +74,9 @@ pub(crate) struct Queue {
     dpc: Option<Dpc<DpcContext>>,
 }
 
+// No cache line of a queue is another's: its gate asks for lines of its own, and with it the whole.
+const _: () = assert!(align_of::<Queue>() == 64);
+
 /// What a queue is made for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueSpec {
@@ -94,7 +97,8 @@ pub(crate) struct QueueSpec {
 }
 
 impl Queue {
-    /// A queue without connection, closed.
+    /// A queue without connection, closed. Not inlined, since a queue takes much of a page of stack.
+    #[inline(never)]
     pub(crate) fn try_new(spec: &QueueSpec, irql: &AtMostDispatch<'_>) -> Result<Self, Status> {
         let stock = Stock::try_new(spec.adapter, spec.version, spec.index, spec.pages, irql)?;
         let filter = Filter::closed(spec.address);
@@ -200,9 +204,14 @@ impl Queue {
         let bus = adapter.bus();
         let reaped = self.tx.with_at(irql, |tx| {
             let mut reaped = tx.reap(irql);
+            let report = tx.keep_order(adapter.transition());
             reaped.done.append(tx.pump(bus, irql));
-            reaped
+            (reaped, report)
         });
+        let (reaped, report) = reaped;
+        if report {
+            adapter.report_order();
+        }
         let broken = adapter.sends_done_at_dispatch(reaped, irql);
         let polled = self.rx.with_at(irql, |rx| {
             self.gate.may_take(here).then(|| rx.poll(bus, irql))

@@ -74,6 +74,7 @@ pub(crate) struct Returned {
 
 impl RxSide {
     /// Closed, without connection.
+    #[inline(never)]
     pub(crate) fn try_new(
         spec: &QueueSpec,
         stock: Stock,

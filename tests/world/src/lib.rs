@@ -4,12 +4,13 @@
 //! [`World::builder`] is where a test starts.
 
 mod capture;
+pub mod flows;
 mod host;
 mod machine;
 mod memory;
 mod network;
 mod peer;
-mod rss;
+pub mod rss;
 pub mod scenario;
 mod stack;
 mod store;

@@ -5,6 +5,7 @@
 //! (ndis-contract.md 2.6), and from what the test says of this machine.
 
 use alloc::vec;
+use alloc::vec::Vec;
 use ndis_sys::{self as sys, NDIS_RSS_PROCESSOR, NDIS_RSS_PROCESSOR_INFO as Info, NDIS_STATUS};
 
 use super::adapter::{self, Adapter};
