@@ -24,6 +24,7 @@ use crate::attributes::{self, DEFAULT_SPEED, Identity};
 use crate::bus::{self, Bus, QueryError, StoreError};
 use crate::keywords::{Keywords, MAX_QUEUES};
 use crate::mail::{Mail, Messages};
+use crate::offload::OffloadState;
 use crate::queue::{Queue, QueueSpec, Targets};
 use crate::{TAG, callbacks, connection, entry, oid};
 
@@ -138,6 +139,7 @@ impl Miniport {
 
     /// # Safety
     /// As for [`Miniport::initialize`]; `context` is this miniport, which stays where it is.
+    #[inline(never)]
     unsafe fn begin(
         &mut self,
         handle: NDIS_HANDLE,
@@ -152,9 +154,9 @@ impl Miniport {
         // SAFETY: the caller's handle, registered above.
         unsafe { attributes::describe(handle, version, &parts.identity, &oid::SUPPORTED) }
             .map_err(InitError::Ndis)?;
-        let adapter = self
-            .adapter
-            .insert(PoolBox::try_new(TAG, Adapter::new(parts))?);
+        // SAFETY: as above.
+        unsafe { attributes::offload(handle, version, &parts.offload) }.map_err(InitError::Ndis)?;
+        let adapter = self.adapter.insert(boxed(parts)?);
         let address = PoolBox::as_non_null(adapter);
         for index in 0..adapter.queues().len() {
             let home = adapter.home(index);
@@ -180,6 +182,7 @@ impl Miniport {
                 .suspend_register(callbacks::suspend, cookie, irql)
         };
         self.suspend = Some(suspend.map_err(|_| InitError::Resources)?);
+        adapter.change_offloads(irql, |_| ());
         adapter.mail().connect(irql);
         // SAFETY: `end` waits for the thread before the adapter is dropped.
         let adapter = unsafe { AdapterRef::new(address) };
@@ -217,10 +220,17 @@ fn wake_for_control(adapter: &AdapterRef, irql: &Dispatch<'_>) -> More {
     More::No
 }
 
+/// The adapter, in its place. Not inlined: on the way there it takes much of a page of stack.
+#[inline(never)]
+fn boxed(parts: Parts) -> Result<PoolBox<Adapter>, OutOfMemory> {
+    PoolBox::try_new(TAG, Adapter::new(parts))
+}
+
 /// Finds out all about the adapter.
 ///
 /// # Safety
 /// As for [`Miniport::initialize`].
+#[inline(never)]
 unsafe fn gather(
     handle: NDIS_HANDLE,
     version: NdisVersion,
@@ -263,7 +273,9 @@ unsafe fn gather(
     if keywords.rss() && nt::processor::active_count() > 1 {
         identity.rss_queues = u32::try_from(queues.len()).unwrap_or(0);
     }
+    let backend = connection::offered(&bus, &frontend, irql);
     Ok(Parts {
+        offload: OffloadState::new(backend, keywords.offloads()),
         handle,
         version,
         bus,
@@ -279,6 +291,7 @@ unsafe fn gather(
 
 /// The processors that queues live on at first: those NDIS lets RSS use, by the keywords that it reads itself
 /// (`*RssBaseProcNumber` and so on). If it does not say, all.
+#[inline(never)]
 fn processors(adapter: NdisHandle) -> Result<Vec<ProcessorNumber>, InitError> {
     let mut room = Vec::new();
     room.try_reserve_exact(ANSWER_WORDS)
@@ -326,6 +339,7 @@ fn processors(adapter: NdisHandle) -> Result<Vec<ProcessorNumber>, InitError> {
 }
 
 /// Makes the queues: as many as there is memory for, at least one.
+#[inline(never)]
 fn queues(
     adapter: NdisHandle,
     version: NdisVersion,

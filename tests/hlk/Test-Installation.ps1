@@ -51,7 +51,17 @@ $settings = @(
     @('*RssMaxProcNumber', 1, '63', 0, 63),
     @('*RssMaxProcGroup', 1, '0', 0, 63),
     @('*NumaNodeId', 1, '65535', 0, 65535),
-    @('RssHashUdp', 5, '1', $null, $null)
+    @('RssHashUdp', 5, '1', $null, $null),
+    @('*IPChecksumOffloadIPv4', 5, '3', $null, $null),
+    @('*TCPChecksumOffloadIPv4', 5, '3', $null, $null),
+    @('*TCPChecksumOffloadIPv6', 5, '3', $null, $null),
+    @('*UDPChecksumOffloadIPv4', 5, '3', $null, $null),
+    @('*UDPChecksumOffloadIPv6', 5, '3', $null, $null),
+    @('*LsoV2IPv4', 5, '1', $null, $null),
+    @('*LsoV2IPv6', 5, '1', $null, $null),
+    @('*RscIPv4', 5, '1', $null, $null),
+    @('*RscIPv6', 5, '1', $null, $null),
+    @('*InterruptModeration', 5, '1', $null, $null)
 )
 foreach ($adapter in @(Get-NetAdapter | Where-Object DriverFileName -eq 'netfront.sys')) {
     Test-That "$($adapter.Name): NDIS 6.82 or later" { [version]("$($adapter.NdisVersion)") -ge [version]'6.82' }

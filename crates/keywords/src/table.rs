@@ -156,6 +156,16 @@ pub const TABLE: &[&Keyword] = &[
     &RSS_MAX_PROC_GROUP,
     &NUMA_NODE_ID,
     &RSS_HASH_UDP,
+    &IP_CHECKSUM_IPV4,
+    &TCP_CHECKSUM_IPV4,
+    &TCP_CHECKSUM_IPV6,
+    &UDP_CHECKSUM_IPV4,
+    &UDP_CHECKSUM_IPV6,
+    &LSO_V2_IPV4,
+    &LSO_V2_IPV6,
+    &RSC_IPV4,
+    &RSC_IPV6,
+    &INTERRUPT_MODERATION,
     &NETWORK_ADDRESS,
 ];
 
@@ -226,18 +236,7 @@ pub const INTERRUPT_MODERATION: Keyword =
     Keyword::enumeration("*InterruptModeration", "Interrupt Moderation", 1, OFF_ON);
 
 /// Defined, but neither honoured nor listed yet.
-pub const PLANNED: &[&Keyword] = &[
-    &IP_CHECKSUM_IPV4,
-    &TCP_CHECKSUM_IPV4,
-    &TCP_CHECKSUM_IPV6,
-    &UDP_CHECKSUM_IPV4,
-    &UDP_CHECKSUM_IPV6,
-    &LSO_V2_IPV4,
-    &LSO_V2_IPV6,
-    &RSC_IPV4,
-    &RSC_IPV6,
-    &INTERRUPT_MODERATION,
-];
+pub const PLANNED: &[&Keyword] = &[];
 
 #[cfg(test)]
 mod tests {

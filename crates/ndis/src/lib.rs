@@ -36,6 +36,7 @@ pub mod data;
 pub mod handoff;
 pub mod indication;
 pub mod object;
+pub mod offload;
 pub mod oob;
 pub mod processors;
 pub mod registration;

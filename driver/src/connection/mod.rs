@@ -30,7 +30,7 @@ use hashing::Hashing;
 use store::{Backend, Terms};
 use watches::WakeOn;
 
-pub(crate) use store::settings;
+pub(crate) use store::{offered, settings};
 
 /// Frames of at most this many bytes are copied: an ordinary frame is complete at once then, and
 /// costs the backend no mapping.
@@ -44,8 +44,12 @@ const FRONTEND_KEYS: [&str; 3] = ["backend", "backend-id", "disconnect"];
 /// Events that one event can lead to before the thread looks at its mail again.
 const MAX_EVENTS: usize = 64;
 
-/// What we can receive: packets of several slots; checksums and segmentation are the backend's.
-const RECEIVE: Features = Features::SG;
+/// What we can receive: packets of several slots and segments, and blank checksums.
+const RECEIVE: Features = Features::SG
+    .with(Features::GSO_TCPV4)
+    .with(Features::GSO_TCPV6)
+    .with(Features::IPV4_CSUM)
+    .with(Features::IPV6_CSUM);
 
 /// What the thread has.
 struct Worker<'a> {
@@ -361,12 +365,16 @@ impl<'a> Worker<'a> {
             }
             Action::Publish => return Some(Event::Published(self.publish(irql))),
             Action::EnableTraffic => {
+                if let Some(terms) = self.terms {
+                    adapter.set_backend(terms.backend.features, irql);
+                }
                 // Before the first frame; the control ring follows.
                 self.adapter.set_active_queues(self.queues);
                 self.steer(irql);
                 self.adapter.reset_order(irql);
                 self.enable(true, irql);
                 self.run_hashing(irql);
+                adapter.bus().report_working(irql);
             }
             Action::StopTraffic => {
                 self.enable(false, irql);

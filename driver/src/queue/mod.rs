@@ -16,11 +16,13 @@ mod handoff;
 mod list_pool;
 mod rx;
 mod rx_link;
+mod rx_offload;
 mod stack;
 mod steering;
 mod stock;
 mod tx;
 mod tx_link;
+mod tx_offload;
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -34,6 +36,7 @@ use nt::irql::{AtMostDispatch, Dispatch, Passive};
 use nt::processor::ProcessorNumber;
 use nt::spinlock::SpinLock;
 use nt::status::Status as NtStatus;
+use offload::settings::Offloads;
 use rss::{HashCounters, HashTypes, SteeringConfig};
 use xen_abi::domid::DomId;
 
@@ -41,10 +44,11 @@ pub(crate) use bell::Bell;
 pub(crate) use handoff::Targets;
 pub(crate) use stock::queue_of;
 pub(crate) use tx::Reaped;
+pub(crate) use tx_offload::able;
 
 use crate::adapter::{Adapter, AdapterRef, NdisHandle};
 use crate::frame_kind::Filter;
-use crate::statistics::Statistics;
+use crate::statistics::{Coalescing, Statistics};
 use crate::vlan::VlanSettings;
 use crate::{TAG, callbacks};
 use rx::{Received, Returned, RxSide};
@@ -476,6 +480,25 @@ impl Queue {
         self.rx.with(irql, |rx, _| {
             (rx.steering.counters(), rx.steering.is_deceived())
         })
+    }
+
+    /// Puts offloads in force, and interrupt moderation.
+    pub(crate) fn set_offloads(
+        &self,
+        offloads: &Offloads,
+        moderation: bool,
+        irql: &mut AtMostDispatch<'_>,
+    ) {
+        self.tx.with(irql, |tx, _| {
+            tx.offloads = *offloads;
+            tx.moderation = moderation;
+        });
+        self.rx.with(irql, |rx, _| rx.offloads = *offloads);
+    }
+
+    /// Coalescing counters since the queue was made.
+    pub(crate) fn coalescing(&self, irql: &mut AtMostDispatch<'_>) -> Coalescing {
+        self.rx.with(irql, |rx, _| rx.coalescing)
     }
 
     /// Slots that the backend owes an answer for, and answers it gave.

@@ -35,7 +35,7 @@ fn one_queue_and_many_processors() {
 
 #[test]
 fn two_queues() {
-    changes(2, 4, 64, 501, 150, true);
+    changes(2, 4, 64, 501, 190, true);
 }
 
 #[test]
@@ -50,12 +50,12 @@ fn eight_queues_on_two_groups() {
 
 #[test]
 fn sixteen_queues_on_two_groups() {
-    changes(16, 32, 16, 504, 100, true);
+    changes(16, 32, 16, 504, 120, true);
 }
 
 #[test]
 fn thirty_two_queues_and_sixty_four_processors_in_two_groups() {
-    changes(32, 64, 32, 505, 100, true);
+    changes(32, 64, 32, 505, 40, true);
 }
 
 #[test]
@@ -437,7 +437,9 @@ fn queues_share_no_lock_and_no_cache_line_of_one() {
     bench.settle();
     let mut seen: Vec<(u32, std::collections::BTreeSet<usize>)> = Vec::new();
     for cpu in 0..4 {
-        let flows = bench.flows_of(cpu);
+        let mut flows = bench.flows_of(cpu);
+        // A backend does not look behind a tag: such frames come on queue 0, and are handed over.
+        flows.retain(|flow| bench.kind(*flow) != Kind::Tcp4Tagged);
         assert!(!flows.is_empty());
         bench.world.harness().begin_noting_locks();
         bench.send_flows(&flows, 20);

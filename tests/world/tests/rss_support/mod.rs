@@ -285,6 +285,10 @@ impl Bench {
             .collect()
     }
 
+    pub(crate) fn kind(&self, flow: usize) -> Kind {
+        self.flows[flow].kind
+    }
+
     /// Frames for the guest of these flows.
     pub(crate) fn send_flows(&mut self, flows: &[usize], each: usize) {
         for _ in 0..each {
