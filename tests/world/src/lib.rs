@@ -11,6 +11,7 @@ mod memory;
 mod network;
 pub mod packet;
 mod peer;
+pub mod proof;
 pub mod rss;
 pub mod scenario;
 mod stack;

@@ -263,6 +263,7 @@ const BLANK: FrameMeta = FrameMeta {
     gso: None,
     hash: None,
     queue: 0,
+    shape: None,
 };
 
 #[test]
