@@ -179,6 +179,7 @@ impl TxSide {
             self.statistics.count_discards(lists.len().into());
             return Ok(lists);
         }
+        self.let_held_go_before(generation);
         match self.order.admit(generation) {
             Admission::Now => self.waiting.append(lists),
             Admission::Later => self.held.append(lists),
@@ -189,7 +190,15 @@ impl TxSide {
 
     /// The steering has changed.
     pub(crate) fn begin_order(&mut self, generation: u16) {
+        self.let_held_go_before(generation);
         self.order.begin(generation);
+    }
+
+    /// What is held for an earlier change goes before a later one begins.
+    fn let_held_go_before(&mut self, generation: u16) {
+        if self.order.is_overtaken_by(generation) {
+            self.waiting.append(core::mem::take(&mut self.held));
+        }
     }
 
     /// The connection begins or ends.
