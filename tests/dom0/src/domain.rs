@@ -3,12 +3,12 @@
 use std::{
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use dom0::plan::{Case, Guest, Kind};
 
 use crate::command::Tool;
@@ -97,24 +97,27 @@ impl Domain {
         self.xl(&["network-attach"], &options)
     }
 
-    /// Waits until the backend is Connected and its device has a carrier.
-    ///
-    /// # Errors
-    /// The time is over.
-    pub(crate) fn wait_connected(&self, vif: u32, time: Duration) -> Result<()> {
-        let state = format!("{}/state", self.backend(vif));
-        let carrier = PathBuf::from(format!("/sys/class/net/{}/carrier", self.device(vif)));
-        let connected = wait_until(time, || {
-            read_key(&state) == "4"
-                && fs::read_to_string(&carrier).is_ok_and(|text| text.trim() == "1")
-        });
-        ensure!(
-            connected,
+    /// Whether the backend is Connected and its device has a carrier.
+    pub(crate) fn is_connected(&self, vif: u32) -> bool {
+        self.backend_state(vif) == "4" && self.carrier(vif) == "1"
+    }
+
+    /// What the backend's connection looks like, for people.
+    pub(crate) fn connection(&self, vif: u32) -> String {
+        format!(
             "backend state {:?}, carrier {:?}",
-            read_key(&state),
-            fs::read_to_string(&carrier).ok()
-        );
-        Ok(())
+            self.backend_state(vif),
+            self.carrier(vif)
+        )
+    }
+
+    fn backend_state(&self, vif: u32) -> String {
+        read_key(&format!("{}/state", self.backend(vif)))
+    }
+
+    fn carrier(&self, vif: u32) -> String {
+        let path = format!("/sys/class/net/{}/carrier", self.device(vif));
+        fs::read_to_string(path).map_or_else(|_| String::new(), |text| text.trim().to_owned())
     }
 
     /// Waits until the domain is gone.
