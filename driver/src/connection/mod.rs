@@ -1,6 +1,7 @@
 //! The connection thread: does what the connection machine of `netfront-core` says, at
 //! `PASSIVE_LEVEL`, where it may wait for XenStore.
 
+mod around;
 mod hashing;
 mod store;
 mod watches;
@@ -26,6 +27,8 @@ use crate::adapter::{Adapter, AdapterRef};
 use crate::mail::Messages;
 use crate::queue::{Channels, Remote};
 use crate::scaling::{Hashing as Set, TableIndices};
+use crate::trace;
+use around::Around;
 use hashing::Hashing;
 use store::{Backend, Terms};
 use watches::WakeOn;
@@ -40,7 +43,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often the queues are asked whether they have drained.
 const DRAIN_TICK: Duration = Duration::from_millis(50);
 /// Watches in the frontend's folder.
-const FRONTEND_KEYS: [&str; 3] = ["backend", "backend-id", "disconnect"];
+const FRONTEND_KEYS: [&str; 5] = ["backend", "backend-id", "disconnect", "mtu", "speed"];
 /// Events that one event can lead to before the thread looks at its mail again.
 const MAX_EVENTS: usize = 64;
 
@@ -58,6 +61,8 @@ struct Worker<'a> {
     watchdog: Watchdog,
     backend: Option<Backend>,
     backend_watch: Option<WakeOn>,
+    carrier_watch: Option<WakeOn>,
+    around: Around,
     terms: Option<Terms>,
     /// Of each queue, used or not; off the stack.
     channels: PoolSlice<Option<Channels>>,
@@ -122,6 +127,8 @@ impl<'a> Worker<'a> {
             watchdog: Watchdog::new(now()),
             backend: None,
             backend_watch: None,
+            carrier_watch: None,
+            around: Around::default(),
             terms: None,
             channels: PoolSlice::try_from_fn(TAG, queues, |_| None)?,
             keys: PoolSlice::try_from_fn(TAG, queues, |_| no_keys)?,
@@ -183,8 +190,10 @@ impl<'a> Worker<'a> {
     }
 
     fn end_backend_watch(&mut self, irql: &Passive<'_>) {
-        if let Some(watch) = self.backend_watch.take() {
-            watch.end(self.adapter, irql);
+        for watch in [self.backend_watch.take(), self.carrier_watch.take()] {
+            if let Some(watch) = watch {
+                watch.end(self.adapter, irql);
+            }
         }
     }
 
@@ -230,6 +239,9 @@ impl<'a> Worker<'a> {
         if messages.has(Messages::RSS) && self.traffic {
             self.apply_rss(irql);
         }
+        if messages.has(Messages::FILTER) && self.traffic {
+            self.around.follow_filter(self.adapter, irql);
+        }
         if messages.has(Messages::BROKEN) {
             self.feed(Event::Reconnect, irql);
         }
@@ -266,6 +278,9 @@ impl<'a> Worker<'a> {
             }
             return;
         }
+        self.around.follow_filter(self.adapter, irql);
+        self.around.announce(self.adapter, irql);
+        self.around.trace_drops(self.adapter, irql);
         match self.watchdog.tick(now(), in_flight, responses) {
             Verdict::Fine if broken => {
                 nt::log_error!("the backend keeps pages it has filled");
@@ -296,8 +311,16 @@ impl<'a> Worker<'a> {
     fn look_at_store(&mut self, irql: &mut Passive<'_>) {
         let adapter = self.adapter;
         let (bus, frontend) = (adapter.bus(), adapter.frontend());
-        let plugged = !store::is_cable_pulled(bus, frontend, irql) && !self.watchdog.is_disabled();
+        let carrier_off = self
+            .backend
+            .as_ref()
+            .is_some_and(|backend| store::is_carrier_off(bus, &backend.path, irql));
+        let pulled = store::is_cable_pulled(bus, frontend, irql);
+        let plugged = !pulled && !carrier_off && !self.watchdog.is_disabled();
         self.feed(Event::Cable(plugged), irql);
+        if let Ok(settings) = settings(bus, frontend, irql) {
+            adapter.set_store_settings(settings.speed, settings.mtu, irql);
+        }
         let found = match store::backend(bus, frontend, irql) {
             Ok(found) => found,
             Err(error) => {
@@ -340,6 +363,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Does one action; its result, if it has one now.
+    #[inline(never)]
     fn perform(&mut self, action: Action, irql: &mut Passive<'_>) -> Option<Event> {
         let adapter = self.adapter;
         match action {
@@ -373,10 +397,20 @@ impl<'a> Worker<'a> {
                 self.steer(irql);
                 self.adapter.reset_order(irql);
                 self.enable(true, irql);
+                let features = self
+                    .terms
+                    .map_or(Features::NONE, |terms| terms.backend.features);
+                self.around.connected(features);
+                self.around.follow_filter(adapter, irql);
+                self.around.announce(adapter, irql);
+                let queues = u32::try_from(self.queues).unwrap_or(u32::MAX);
+                let trusted = self.terms.is_some_and(|terms| terms.trusted);
+                trace::connected(adapter.identity().current, queues, features.bits(), trusted);
                 self.run_hashing(irql);
                 adapter.bus().report_working(irql);
             }
             Action::StopTraffic => {
+                self.trace_end(irql);
                 self.enable(false, irql);
                 self.draining = true;
                 if let Some(hashing) = &mut self.hashing {
@@ -392,6 +426,16 @@ impl<'a> Worker<'a> {
         None
     }
 
+    /// Tells listeners what the connection carried.
+    #[inline(never)]
+    fn trace_end(&self, irql: &mut Passive<'_>) {
+        let station = self.adapter.identity().current;
+        for (queue, number) in self.adapter.queues().iter().take(self.queues).zip(0_u32..) {
+            trace::queue(station, number, &queue.statistics(irql));
+        }
+        trace::disconnected(station);
+    }
+
     /// Looks for the backend; none when XenStore does not answer, which the machine finds out by
     /// its timeout.
     #[inline(never)]
@@ -405,6 +449,7 @@ impl<'a> Worker<'a> {
         };
         // The watch comes first: no change falls between it and the reading.
         self.backend_watch = self.watch(&backend.path, "state", irql);
+        self.carrier_watch = self.watch(&backend.path, "carrier", irql);
         match store::state(adapter.bus(), &backend.path, irql) {
             Ok(Some(state)) => Some(Event::Backend(state)),
             Ok(None) => Some(Event::BackendGone),
@@ -522,6 +567,7 @@ impl<'a> Worker<'a> {
 
     fn believe(&self, types: HashTypes, irql: &mut Passive<'_>) {
         self.adapter.set_negotiated(types);
+        trace::hash(self.adapter.identity().current, types.bits());
         for queue in self.adapter.queues() {
             queue.believe(types, irql);
         }

@@ -28,8 +28,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use ndis::Status;
 use ndis::chain::RxChain;
-use netfront_core::rx::PassGate;
-use netfront_core::tx::TxPolicy;
+use netfront_core::rx::{PassGate, RxCounters};
+use netfront_core::tx::{Multicast, TxPolicy};
 use netif::publication::{Ports, QueueKeys};
 use nt::dpc::{Dpc, More};
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
@@ -480,6 +480,42 @@ impl Queue {
         self.rx.with(irql, |rx, _| {
             (rx.steering.counters(), rx.steering.is_deceived())
         })
+    }
+
+    /// Receive counters of this connection.
+    pub(crate) fn receive_counters(&self, irql: &mut AtMostDispatch<'_>) -> RxCounters {
+        self.rx.with(irql, |side, _| {
+            side.link
+                .as_ref()
+                .map_or_else(RxCounters::default, |link| *link.engine.counters())
+        })
+    }
+
+    /// Multicast changes that the backend refused on this connection.
+    pub(crate) fn refused_groups(&self, irql: &mut AtMostDispatch<'_>) -> u64 {
+        self.tx.with(irql, |side, _| {
+            side.link
+                .as_ref()
+                .map_or(0, |link| link.engine.counters().refused_groups)
+        })
+    }
+
+    /// Tells the backend of a multicast change; whether there was room.
+    pub(crate) fn tell_multicast(
+        &self,
+        adapter: &Adapter,
+        change: Multicast,
+        irql: &mut AtMostDispatch<'_>,
+    ) -> bool {
+        self.tx.with(irql, |tx, irql| {
+            tx.tell_multicast(change, adapter.bus(), irql)
+        })
+    }
+
+    /// Sends a short frame of the driver's own, if there is room.
+    pub(crate) fn send_own(&self, adapter: &Adapter, frame: &[u8], irql: &mut AtMostDispatch<'_>) {
+        self.tx
+            .with(irql, |tx, irql| tx.send_own(frame, adapter.bus(), irql));
     }
 
     /// Puts offloads in force, and interrupt moderation.

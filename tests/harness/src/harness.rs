@@ -338,9 +338,14 @@ impl Harness {
         self.kernel.log.lines()
     }
 
+    /// Has a session listen to every provider that is registered from now on, at every level.
+    pub fn listen_to_traces(&self) {
+        self.kernel.etw.listen();
+    }
+
     /// Events written by tracing providers so far.
     #[must_use]
-    pub fn trace_events(&self) -> Vec<crate::etw::TraceEvent> {
+    pub fn trace_events(&self) -> Vec<crate::trace_event::TraceEvent> {
         self.kernel.etw.events()
     }
 
