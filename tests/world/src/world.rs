@@ -28,9 +28,17 @@ pub struct Builder {
     seed: u64,
     ram: usize,
     group_size: u32,
+    parallel: bool,
 }
 
 impl Builder {
+    /// Processors are OS threads that run in parallel, in place of the seeded schedule.
+    #[must_use]
+    pub const fn parallel(mut self, on: bool) -> Self {
+        self.parallel = on;
+        self
+    }
+
     /// Virtual processors, 1 to 64.
     #[must_use]
     pub const fn cpus(mut self, cpus: u32) -> Self {
@@ -106,6 +114,7 @@ impl Builder {
             .group_size(self.group_size)
             .seed(self.seed)
             .ram(self.ram)
+            .parallel(self.parallel)
             .platform(Arc::new(platform.clone()))
             .build()
             .expect("the system has memory for the guest");
@@ -178,6 +187,7 @@ impl World {
             seed: 0,
             ram: 1 << 30,
             group_size: 64,
+            parallel: false,
         }
     }
 

@@ -148,7 +148,7 @@ fn move_to(group: u16, wanted: u64) -> (u16, u64) {
     {
         thread.set_cpu(to);
         *thread.state.lock() = crate::sched::thread::State::Ready;
-        kernel.sched.cpus()[to as usize].push_ready(thread.id);
+        kernel.sched.push_ready(to, thread.id);
         kernel.sched.block();
     }
     (before.Group, 1 << before.Number)
