@@ -56,7 +56,13 @@ impl Harness {
     /// Addresses of the spin locks taken since [`Harness::begin_noting_locks`]; no more are noted.
     #[must_use]
     pub fn take_noted_locks(&self) -> BTreeSet<usize> {
-        self.kernel.io.locks_taken.0.lock().take().unwrap_or_default()
+        self.kernel
+            .io
+            .locks_taken
+            .0
+            .lock()
+            .take()
+            .unwrap_or_default()
     }
 }
 
