@@ -44,6 +44,9 @@ pub(crate) struct Options {
     /// The last life: with --from, one that went wrong is lived again.
     #[arg(long)]
     last: Option<u64>,
+    /// Processors run in parallel, as OS threads, in place of the seeded schedule.
+    #[arg(long)]
+    parallel: bool,
 }
 
 /// Builds the drivers and the program in `tests/world`, and runs it.
@@ -77,6 +80,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if on {
             sim.arg(name);
         }
+    }
+    if options.parallel {
+        sim.arg("--parallel");
     }
     process::run("the simulation", &mut sim)
 }

@@ -30,9 +30,11 @@ const PATIENCE: u64 = 600 * SECOND;
 /// Settings of a machine to build.
 pub struct Builder {
     cpus: u32,
+    group_size: u32,
     seed: u64,
     ram: usize,
     hole: usize,
+    parallel: bool,
     platform: Arc<dyn Platform>,
 }
 
@@ -53,6 +55,13 @@ impl Builder {
         self
     }
 
+    /// Processors of a group, 1 to 64; 64 unless set.
+    #[must_use]
+    pub const fn group_size(mut self, processors: u32) -> Self {
+        self.group_size = processors;
+        self
+    }
+
     /// Seed of every scheduling decision.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -67,6 +76,15 @@ impl Builder {
         self
     }
 
+    /// Each processor is an OS thread of its own, and drivers run in parallel; the seed then decides only part of
+    /// what happens. Always so on bare metal.
+    #[cfg(feature = "linux")]
+    #[must_use]
+    pub const fn parallel(mut self, on: bool) -> Self {
+        self.parallel = on;
+        self
+    }
+
     /// The machine below.
     #[must_use]
     pub fn platform(mut self, platform: Arc<dyn Platform>) -> Self {
@@ -77,9 +95,14 @@ impl Builder {
     /// Builds the machine. Fails only if the system gives no memory.
     pub fn build(self) -> Result<Harness, HostError> {
         assert!((1..=64).contains(&self.cpus), "1 to 64 processors");
+        assert!(
+            (1..=64).contains(&self.group_size),
+            "groups of 1 to 64 processors"
+        );
         let kernel = Arc::new(Kernel {
             space: Space::new(self.ram, self.hole)?,
-            sched: Sched::new(self.cpus, self.seed),
+            sched: Sched::new(self.cpus, self.seed, self.parallel),
+            group_size: self.group_size,
             rules: Ledger::default(),
             platform: self.platform,
             trace: Trace::new(self.seed),
@@ -98,6 +121,13 @@ impl Builder {
             etw: crate::etw::Etw::default(),
         });
         kernel.sched.start(&kernel);
+        if let Some(processors) = kernel.sched.processors() {
+            for cpu in kernel.sched.to_start() {
+                let kernel = Arc::clone(&kernel);
+                let body = move || kernel.sched.processor_main(&kernel, cpu);
+                processors.start(cpu, Box::new(body))?;
+            }
+        }
         let harness = Harness {
             kernel,
             seed: self.seed,
@@ -127,6 +157,12 @@ impl core::fmt::Debug for Harness {
     }
 }
 
+impl Drop for Harness {
+    fn drop(&mut self) {
+        self.kernel.sched.end();
+    }
+}
+
 /// Puts the OS thread back to running the test when a call into the machine ends.
 struct Inside;
 
@@ -142,9 +178,11 @@ impl Harness {
     pub fn builder() -> Builder {
         Builder {
             cpus: 1,
+            group_size: 64,
             seed: 0,
             ram: 1 << 30,
             hole: 32 << 20,
+            parallel: !cfg!(feature = "linux"),
             platform: Arc::new(Bare),
         }
     }
@@ -369,6 +407,13 @@ impl Harness {
         self.kernel.registry.get(key, name)
     }
 
+    /// Sizes of the pool blocks that a driver has, named as its image (`netfront.sys`).
+    #[must_use]
+    pub fn pool_blocks(&self, image: &str) -> Vec<usize> {
+        let blocks = self.kernel.pool.owned_by(image);
+        blocks.into_iter().map(|(_, size)| size).collect()
+    }
+
     /// What simulated hardware holds on to.
     #[must_use]
     pub fn machine(&self) -> Machine {
@@ -443,10 +488,8 @@ impl Machine {
     /// Raises interrupt `vector` on processor `cpu`, at the IRQL that is the vector divided by 16; it is taken when
     /// the processor's level allows.
     pub fn raise_interrupt(&self, cpu: u32, vector: u32) {
-        if let Some(kernel) = self.kernel.upgrade()
-            && let Some(cpu) = kernel.sched.cpus().get(cpu as usize)
-        {
-            cpu.raise(vector);
+        if let Some(kernel) = self.kernel.upgrade() {
+            kernel.sched.raise(cpu, vector);
         }
     }
 

@@ -27,13 +27,29 @@ pub struct Builder {
     amd: bool,
     seed: u64,
     ram: usize,
+    group_size: u32,
+    parallel: bool,
 }
 
 impl Builder {
+    /// Processors are OS threads that run in parallel, in place of the seeded schedule.
+    #[must_use]
+    pub const fn parallel(mut self, on: bool) -> Self {
+        self.parallel = on;
+        self
+    }
+
     /// Virtual processors, 1 to 64.
     #[must_use]
     pub const fn cpus(mut self, cpus: u32) -> Self {
         self.xen.vcpus = cpus;
+        self
+    }
+
+    /// Processors of a group, 1 to 64.
+    #[must_use]
+    pub const fn group_size(mut self, processors: u32) -> Self {
+        self.group_size = processors;
         self
     }
 
@@ -95,8 +111,10 @@ impl Builder {
         let platform = XenPlatform::new(self.xen.clone(), self.amd);
         let mut harness = Harness::builder()
             .cpus(self.xen.vcpus)
+            .group_size(self.group_size)
             .seed(self.seed)
             .ram(self.ram)
+            .parallel(self.parallel)
             .platform(Arc::new(platform.clone()))
             .build()
             .expect("the system has memory for the guest");
@@ -168,6 +186,8 @@ impl World {
             amd: false,
             seed: 0,
             ram: 1 << 30,
+            group_size: 64,
+            parallel: false,
         }
     }
 

@@ -59,6 +59,9 @@ impl Change {
     }
 }
 
+/// A change that was made: where, and what it removed.
+pub(crate) type Done = (Path, Vec<Gone>);
+
 /// A transaction under way.
 #[derive(Debug)]
 pub(crate) struct Transaction {
@@ -112,11 +115,7 @@ impl Transaction {
     }
 
     /// Makes its changes in a copy of `tree`; returns the copy and what each change removed.
-    pub(crate) fn commit(
-        self,
-        tree: &Tree,
-        domid: u16,
-    ) -> Result<(Tree, Vec<(Path, Vec<Gone>)>), Refusal> {
+    pub(crate) fn commit(self, tree: &Tree, domid: u16) -> Result<(Tree, Vec<Done>), Refusal> {
         let mut tree = tree.clone();
         let mut done = Vec::new();
         for change in &self.changes {

@@ -12,6 +12,9 @@ const MODULE: &str = "/run/guest.module";
 /// by the emulated machine's clock; a step ends when it is done.
 const CONNECT_SECONDS: u64 = 60;
 
+/// The same for HVM guests: firmware and boot loader read the kernel through emulated devices.
+const HVM_CONNECT_SECONDS: u64 = 240;
+
 /// Seconds a transfer of a case may take.
 const TRANSFER_SECONDS: u64 = 120;
 
@@ -76,8 +79,18 @@ impl Builder {
                     max_event_channels: None,
                 },
                 max_queues: load.queues,
-                steps: vec![Step::Create, connected(0)],
-                seconds: 300,
+                steps: vec![
+                    Step::Create,
+                    Step::Connected {
+                        vif: 0,
+                        seconds: if load.hvm {
+                            HVM_CONNECT_SECONDS
+                        } else {
+                            CONNECT_SECONDS
+                        },
+                    },
+                ],
+                seconds: 600,
             },
         }
     }
@@ -180,6 +193,11 @@ pub(super) fn matrix(kind: GuestKind, seed: u64, hvm: bool) -> Vec<Case> {
 
 /// What dom0 does to a guest that carries traffic.
 fn changes(kind: GuestKind, load: Load) -> Vec<Case> {
+    let load = match kind {
+        GuestKind::Drivers => load,
+        // Fewer interrupts, of which QEMU may deliver one twice (docs/testing.md).
+        GuestKind::Linux => Load { cpus: 1, ..load },
+    };
     let case = |name: &str| Builder::new(kind, name, "hotplug", load).steps([pass(1)]);
     vec![
         case("pause")

@@ -86,7 +86,7 @@ pub(crate) fn queue(dpc: *mut KDPC, here: u32, first: usize, second: usize) -> b
         .store(second);
     queued(dpc).store(cpu as usize + 1);
     let high = field!(dpc, KDPC, Importance).load() == HIGH_IMPORTANCE;
-    kernel().sched.cpus()[cpu as usize].queue_dpc(dpc as usize, high);
+    kernel().sched.queue_dpc(cpu, dpc as usize, high);
     true
 }
 
@@ -139,10 +139,11 @@ extern "win64" fn set_target_ex(dpc: *mut KDPC, number: *const PROCESSOR_NUMBER)
     expect_dpc(dpc);
     let group = field!(number, PROCESSOR_NUMBER, Group).load();
     let cpu = field!(number, PROCESSOR_NUMBER, Number).load();
-    if group != 0 || usize::from(cpu) >= kernel().sched.cpus().len() {
+    let index = super::processor::index_of(group, cpu).and_then(|index| u16::try_from(index).ok());
+    let Some(index) = index else {
         return STATUS_INVALID_PARAMETER;
-    }
-    field!(dpc, KDPC, Number).store(TARGETED + u16::from(cpu));
+    };
+    field!(dpc, KDPC, Number).store(TARGETED + index);
     0
 }
 
@@ -157,9 +158,12 @@ extern "win64" fn flush() {
     deliver::pending(sched);
     for cpu in sched.cpus() {
         let mut turns = 0_u32;
-        while (cpu.has_dpcs() || cpu.running_dpc.lock().is_some()) && turns < 10_000 {
+        while (cpu.has_dpcs() || cpu.running_dpc.lock().is_some())
+            && (turns < 10_000 || sched.is_parallel())
+        {
+            sched.lock.breathe(sched.cpu().index, turns + 1);
             sched.yield_now();
-            turns += 1;
+            turns = turns.saturating_add(1);
         }
     }
 }

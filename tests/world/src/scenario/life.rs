@@ -14,6 +14,18 @@ use crate::world::World;
 /// When anything is wrong.
 #[must_use]
 pub fn life(seed: u64) -> u64 {
+    life_of(seed, false)
+}
+
+/// As [`life`], with processors that run in parallel.
+///
+/// # Panics
+/// When anything is wrong.
+pub fn parallel_life(seed: u64) {
+    let _ = life_of(seed, true);
+}
+
+fn life_of(seed: u64, parallel: bool) -> u64 {
     let bit = |at: u64| seed >> at & 1 == 0;
     let cpus = 1 + u32::try_from(seed % 4).unwrap_or(0);
     let mut world = World::builder()
@@ -23,6 +35,7 @@ pub fn life(seed: u64) -> u64 {
         .upcall_vector(bit(3))
         .viridian(bit(4))
         .amd(!bit(5))
+        .parallel(parallel)
         .build();
     // One in eight has the buffers that a new adapter has.
     if !seed.is_multiple_of(8) {

@@ -9,7 +9,7 @@ use netback_model::Preset;
 
 pub use cycle::{Ending, cycle};
 pub use faults::{Sweep, life_with_fault};
-pub use life::life;
+pub use life::{life, parallel_life};
 
 use crate::peer::Peer;
 use crate::stack::{End, Progress, Stack};

@@ -32,7 +32,7 @@ const PEER: [u8; 6] = [0x02, 0, 0, 0, 0, 0x99];
 #[derive(Parser)]
 pub(crate) struct Options {
     /// Queues of the vif.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=8))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     queues: u16,
     /// Processors of the guest.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -49,6 +49,9 @@ pub(crate) struct Options {
     /// Internal: the host's side of that, inside its namespace.
     #[arg(long, hide = true)]
     tap_host: bool,
+    /// Processors run in parallel, as OS threads.
+    #[arg(long)]
+    parallel: bool,
     /// Folder for report.json and traffic.pcapng.
     #[arg(long, default_value = "target/demo")]
     out: PathBuf,
@@ -82,6 +85,7 @@ fn main() -> Result<()> {
     let mut world = World::builder()
         .cpus(options.cpus)
         .seed(options.seed)
+        .parallel(options.parallel)
         .build();
     let queues = options.queues.to_string();
     world

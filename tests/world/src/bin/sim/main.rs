@@ -33,6 +33,9 @@ pub(crate) struct Options {
     /// Instead: judges this many random frames between NDIS and the wire, under every kind of interface in turn.
     #[arg(long)]
     frames: Option<u64>,
+    /// Instead: processors are OS threads that run in parallel; a seed then says only what the machine is made of.
+    #[arg(long)]
+    parallel: bool,
     /// Queues of a life of the sweep.
     #[arg(long, default_value_t = 1)]
     queues: u32,
@@ -60,6 +63,13 @@ fn main() -> ExitCode {
     let options = Options::parse();
     if let Some(count) = options.frames {
         frames::judge(options.first, count, std::time::Instant::now());
+        return ExitCode::SUCCESS;
+    }
+    if options.parallel {
+        for seed in options.first..options.first + options.seeds {
+            world::scenario::parallel_life(seed);
+        }
+        println!("{} parallel lives passed", options.seeds);
         return ExitCode::SUCCESS;
     }
     let job = Job::of(&options);
