@@ -5,7 +5,7 @@
 )]
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nt::device::{Attachment, Device, DeviceRef, DeviceSpec};
 use nt::irql::Passive;
@@ -25,6 +25,9 @@ const NOT_SET: u32 = u32::MAX;
 
 /// The parameter `UnplugNetworkCards`; see [`unplug_policy`].
 static UNPLUG: AtomicU32 = AtomicU32::new(NOT_SET);
+
+/// See [`wants_fifo`].
+static FIFO: AtomicBool = AtomicBool::new(true);
 
 /// The driver object, which outlives every device of the driver.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +90,14 @@ fn read_parameters(registry_path: UnicodeStr<'_>, irql: &Passive<'_>) {
     };
     let unplug = key.read_dword(nt::utf16!("UnplugNetworkCards"));
     UNPLUG.store(unplug.unwrap_or(NOT_SET), Ordering::Relaxed);
+    let fifo = key.read_dword(nt::utf16!("FifoEventChannels"));
+    FIFO.store(fifo.map_or(true, |value| value != 0), Ordering::Relaxed);
+}
+
+/// Whether the FIFO ABI of event channels is tried. Only a value of 0 keeps it off, for a Xen on which
+/// it does not work.
+pub(crate) fn wants_fifo() -> bool {
+    FIFO.load(Ordering::Relaxed)
 }
 
 /// What the administrator says about emulated network cards.

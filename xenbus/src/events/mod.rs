@@ -28,6 +28,7 @@ use xenbus_core::event::ports::{PortSlot, PortTable};
 use xenbus_core::event::two_level::TwoLevel;
 
 use crate::TAG;
+use crate::driver;
 use crate::exclusive::Exclusive;
 use crate::hole::Hole;
 use crate::owned::Storage;
@@ -100,13 +101,14 @@ impl Events {
         Ok(events)
     }
 
-    /// Tries the FIFO ABI: once as things are, once after a reset, for a driver before us may have
+    /// Tries the FIFO ABI, unless the administrator does not want it: once as things are, once after a reset, for a driver before us may have
     /// left control blocks.
     fn choose_abi(&mut self) {
         let xen = self.platform.xen;
         let Some(memory) = &self.fifo else { return };
-        let fifo = memory.register(&self.platform).is_ok()
-            || (reset::reset(xen).is_ok() && memory.register(&self.platform).is_ok());
+        let fifo = driver::wants_fifo()
+            && (memory.register(&self.platform).is_ok()
+                || (reset::reset(xen).is_ok() && memory.register(&self.platform).is_ok()));
         if fifo {
             log_info!("event channels: FIFO");
             return;
