@@ -4,6 +4,7 @@
 //! [`World::builder`] is where a test starts.
 
 mod capture;
+pub mod flows;
 mod host;
 mod machine;
 mod memory;
@@ -11,7 +12,7 @@ mod network;
 pub mod packet;
 mod peer;
 pub mod proof;
-mod rss;
+pub mod rss;
 pub mod scenario;
 mod stack;
 mod store;
