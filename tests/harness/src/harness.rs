@@ -401,6 +401,13 @@ impl Harness {
         self.kernel.registry.get(key, name)
     }
 
+    /// Sizes of the pool blocks that a driver has, named as its image (`netfront.sys`).
+    #[must_use]
+    pub fn pool_blocks(&self, image: &str) -> Vec<usize> {
+        let blocks = self.kernel.pool.owned_by(image);
+        blocks.into_iter().map(|(_, size)| size).collect()
+    }
+
     /// What simulated hardware holds on to.
     #[must_use]
     pub fn machine(&self) -> Machine {
