@@ -1,5 +1,7 @@
 //! What the system sets when RSS is on.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use core::mem::offset_of;
 
 use ndis_sys::{
