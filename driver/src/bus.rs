@@ -61,6 +61,28 @@ fn checked(status: NTSTATUS) -> Result<(), StoreError> {
     }
 }
 
+/// The physical device object below `adapter`, made by the bus driver.
+///
+/// # Safety
+/// `adapter` is the handle passed to `MiniportInitializeEx`, which is running; the device is not
+/// used after the adapter was halted.
+pub(crate) unsafe fn physical_device(adapter: NDIS_HANDLE) -> Option<DeviceRef> {
+    let mut device = ptr::null_mut();
+    // SAFETY: the caller's handle; one pointer is to a local, the others are not wanted.
+    unsafe {
+        ndis_sys::NdisMGetDeviceProperty(
+            adapter,
+            &raw mut device,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+        );
+    }
+    // SAFETY: it lives as long as NDIS is attached above it, until the adapter is halted.
+    unsafe { DeviceRef::from_raw(device) }
+}
+
 /// A reference to the bus driver's table of functions; given back when dropped, which may be at
 /// `DISPATCH_LEVEL`.
 pub(crate) struct Bus {

@@ -1,104 +1,129 @@
-//! The registry keywords of an adapter: every one the driver honours, with range and default.
+//! The settings of an adapter: the rows of `crates/keywords`, as NDIS reads them.
 
-use ndis::configuration::{Configuration, Keyword};
+use keywords::{Keyword, Raw, Remark, Settings, table};
+use ndis::configuration::{Configuration, Value};
+use nt::device::DeviceRef;
+use nt::irql::Passive;
+use nt::registry::{Access, DeviceKey, Key};
+use nt::unicode::UnicodeStr;
 
 use crate::vlan::VlanSettings;
 
 /// Bytes of an Ethernet header without tag.
 pub(crate) const ETHERNET_HEADER: u32 = 14;
 
-/// Largest frame with its Ethernet header, without tag.
-const JUMBO_PACKET: Keyword = Keyword {
-    name: "*JumboPacket",
-    range: 1514..=9014,
-    default: 1514,
-};
-
-/// Pages of a queue for received frames: on the ring, and lent to the system.
-const RECEIVE_BUFFERS: Keyword = Keyword {
-    name: "*ReceiveBuffers",
-    range: 384..=2048,
-    default: 640,
-};
-
-/// Pages of a queue that frames to send are copied to.
-const TRANSMIT_BUFFERS: Keyword = Keyword {
-    name: "*TransmitBuffers",
-    range: 32..=256,
-    default: 64,
-};
-
-/// Whether priority (1) and VLAN (2) travel beside the frame.
-const PRIORITY_VLAN_TAG: Keyword = Keyword {
-    name: "*PriorityVLANTag",
-    range: 0..=3,
-    default: 3,
-};
-
-/// The VLAN all frames are in; 0 for none in particular.
-const VLAN_ID: Keyword = Keyword {
-    name: "VlanID",
-    range: 0..=4094,
-    default: 0,
-};
-
-/// Whether receive-side scaling is offered.
-const RSS: Keyword = Keyword {
-    name: "*RSS",
-    range: 0..=1,
-    default: 1,
-};
-
-/// Most queues, receive and transmit pairs.
-const NUM_RSS_QUEUES: Keyword = Keyword {
-    name: "*NumRssQueues",
-    range: 1..=MAX_QUEUES as u32,
-    default: MAX_QUEUES as u32,
-};
-
 /// Most queues the driver uses.
-pub(crate) const MAX_QUEUES: u16 = 8;
+#[expect(clippy::cast_possible_truncation, reason = "8")]
+pub(crate) const MAX_QUEUES: u16 = table::MAX_QUEUES as u16;
+
+/// Longest name of a keyword, in UTF-16 units.
+const MAX_NAME: usize = 64;
 
 /// Values in force, read once in `MiniportInitializeEx`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keywords {
-    /// Bytes of the largest frame with header.
-    pub(crate) jumbo_packet: u32,
-    /// Receive pages per queue.
-    pub(crate) receive_buffers: u32,
-    /// Bounce pages per queue.
-    pub(crate) transmit_buffers: u32,
-    /// VLAN settings.
-    pub(crate) vlan: VlanSettings,
-    /// Most queues.
-    pub(crate) queues: u32,
-    /// Whether receive-side scaling is offered.
-    pub(crate) rss: bool,
-    /// Address set by the administrator (`NetworkAddress`).
-    pub(crate) network_address: Option<[u8; 6]>,
+    settings: Settings,
 }
 
 impl Keywords {
-    /// Reads them all.
-    pub(crate) fn read(configuration: &Configuration) -> Self {
-        Self {
-            jumbo_packet: configuration.read(&JUMBO_PACKET),
-            receive_buffers: configuration.read(&RECEIVE_BUFFERS),
-            transmit_buffers: configuration.read(&TRANSMIT_BUFFERS),
-            vlan: VlanSettings::new(
-                configuration.read(&PRIORITY_VLAN_TAG),
-                configuration.read(&VLAN_ID),
-            ),
-            queues: configuration.read(&NUM_RSS_QUEUES),
-            rss: configuration.read(&RSS) != 0,
-            network_address: configuration.network_address(),
+    /// Reads them all. A value that is not usable is logged once, those that are missing together
+    /// in one line. `device` is the physical device object.
+    pub(crate) fn read(
+        configuration: &Configuration,
+        device: Option<DeviceRef>,
+        irql: &Passive<'_>,
+    ) -> Self {
+        // Without the key a value of a type that NDIS cannot hand out counts as missing.
+        let key = device.and_then(|device| {
+            Key::of_device(device, DeviceKey::Software, Access::Read, irql).ok()
+        });
+        let mut missing: usize = 0;
+        let raw = |keyword: &'static Keyword| match configuration.read(keyword.name) {
+            Value::Integer(number) => Raw::Integer(number),
+            Value::Text(text) => Raw::Text(text),
+            Value::Other => Raw::OtherType,
+            Value::None if key.as_ref().is_some_and(|key| has(key, keyword)) => Raw::OtherType,
+            Value::None => Raw::Missing,
+        };
+        let remark = |keyword: &'static Keyword, why| match why {
+            Remark::Missing if keyword.optional => {}
+            Remark::Missing => missing = missing.saturating_add(1),
+            Remark::Number(_) | Remark::Address(_) => log(keyword, why),
+        };
+        let settings = Settings::read(raw, remark);
+        if missing != 0 {
+            nt::log_info!("{missing} keywords are not set: their defaults apply");
         }
+        Self { settings }
+    }
+
+    /// Bytes of the largest frame with header, without tag.
+    fn jumbo_packet(&self) -> u32 {
+        self.settings.number(&table::JUMBO_PACKET)
+    }
+
+    /// Receive pages per queue.
+    pub(crate) fn receive_buffers(&self) -> u32 {
+        self.settings.number(&table::RECEIVE_BUFFERS)
+    }
+
+    /// Bounce pages per queue.
+    pub(crate) fn transmit_buffers(&self) -> u32 {
+        self.settings.number(&table::TRANSMIT_BUFFERS)
+    }
+
+    /// VLAN settings.
+    pub(crate) fn vlan(&self) -> VlanSettings {
+        VlanSettings::new(
+            self.settings.number(&table::PRIORITY_VLAN_TAG),
+            self.settings.number(&table::VLAN_ID),
+        )
+    }
+
+    /// Most queues.
+    pub(crate) fn queues(&self) -> u32 {
+        self.settings.number(&table::NUM_RSS_QUEUES)
+    }
+
+    /// Whether receive-side scaling is offered.
+    pub(crate) fn rss(&self) -> bool {
+        self.settings.is_on(&table::RSS)
+    }
+
+    /// Address set by the administrator.
+    pub(crate) fn network_address(&self) -> Option<[u8; 6]> {
+        self.settings.network_address()
     }
 
     /// Largest payload of a frame, when the toolstack allows `store_mtu`.
     pub(crate) fn mtu(&self, store_mtu: u16) -> u32 {
-        self.jumbo_packet
+        self.jumbo_packet()
             .saturating_sub(ETHERNET_HEADER)
             .min(store_mtu.into())
     }
+}
+
+/// The one line about a value that is not usable.
+fn log(keyword: &Keyword, why: Remark) {
+    match keyword.default() {
+        Some(default) => {
+            nt::log_warn!("{} is {why}: {default} is used", keyword.name);
+        }
+        None => nt::log_warn!("{} is {why}: it is not used", keyword.name),
+    }
+}
+
+/// Whether the adapter's key has a value of that name, of whatever type.
+fn has(key: &Key<'_>, keyword: &Keyword) -> bool {
+    let mut units = [0; MAX_NAME];
+    let mut count: usize = 0;
+    for unit in keyword.name.encode_utf16() {
+        let Some(place) = units.get_mut(count) else {
+            return false;
+        };
+        *place = unit;
+        count = count.saturating_add(1);
+    }
+    let name = units.get(..count).and_then(UnicodeStr::new);
+    name.is_some_and(|name| key.contains(name) == Ok(true))
 }

@@ -20,7 +20,7 @@ use nt::thread::Thread;
 
 use crate::adapter::{Adapter, AdapterRef, NdisHandle, Parts};
 use crate::attributes::{self, DEFAULT_SPEED, Identity};
-use crate::bus::{Bus, QueryError, StoreError};
+use crate::bus::{self, Bus, QueryError, StoreError};
 use crate::keywords::{Keywords, MAX_QUEUES};
 use crate::mail::{Mail, Messages};
 use crate::queue::{Queue, QueueSpec, processor_of};
@@ -215,26 +215,29 @@ unsafe fn gather(
 ) -> Result<Parts, InitError> {
     // SAFETY: the caller's handle.
     let bus = unsafe { Bus::query(handle, irql) }.map_err(InitError::Bus)?;
+    // SAFETY: the caller's handle; used here only.
+    let device = unsafe { bus::physical_device(handle) };
     let keywords = {
         // SAFETY: the caller's handle, at PASSIVE_LEVEL as the token proves.
         let configuration = unsafe { Configuration::open(handle, version) };
-        Keywords::read(&configuration.map_err(InitError::Ndis)?)
+        let configuration = configuration.map_err(InitError::Ndis)?;
+        Keywords::read(&configuration, device, irql)
     };
     let frontend = bus.frontend_path()?;
     let settings = connection::settings(&bus, &frontend, irql)?;
     let permanent = settings.mac.ok_or(InitError::NoAddress)?.bytes();
     let mut identity = Identity {
         permanent,
-        current: keywords.network_address.unwrap_or(permanent),
+        current: keywords.network_address().unwrap_or(permanent),
         mtu: keywords.mtu(settings.mtu),
         speed: settings.speed.unwrap_or(DEFAULT_SPEED),
-        vlan: keywords.vlan,
+        vlan: keywords.vlan(),
         rss_queues: 0,
     };
     // SAFETY: the caller's handle; the adapter, and with it this, ends before the halt returns.
     let handle = unsafe { NdisHandle::new(handle) };
     let queues = queues(handle, version, &keywords, &identity, irql)?;
-    if keywords.rss && queues.len() > 1 {
+    if keywords.rss() && queues.len() > 1 {
         identity.rss_queues = u32::try_from(queues.len()).unwrap_or(0);
     }
     Ok(Parts {
@@ -257,7 +260,7 @@ fn queues(
     identity: &Identity,
     irql: &Passive<'_>,
 ) -> Result<Vec<Queue>, InitError> {
-    let wanted = keywords.queues.min(nt::processor::active_count()).max(1);
+    let wanted = keywords.queues().min(nt::processor::active_count()).max(1);
     let count = u16::try_from(wanted).map_or(MAX_QUEUES, |wanted| wanted.min(MAX_QUEUES));
     let mut queues = Vec::new();
     queues
@@ -268,7 +271,7 @@ fn queues(
             adapter,
             version,
             index,
-            pages: keywords.receive_buffers,
+            pages: keywords.receive_buffers(),
             max_frame: identity.max_frame(),
             address: identity.current,
             vlan: identity.vlan,

@@ -127,10 +127,10 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
         | sys::OID_GEN_MAXIMUM_FRAME_SIZE => request.answer_u32(identity.mtu),
         sys::OID_GEN_MAXIMUM_TOTAL_SIZE => request.answer_u32(identity.max_frame()),
         sys::OID_GEN_TRANSMIT_BUFFER_SPACE => {
-            request.answer_u32(adapter.keywords().transmit_buffers.saturating_mul(BLOCK))
+            request.answer_u32(adapter.keywords().transmit_buffers().saturating_mul(BLOCK))
         }
         sys::OID_GEN_RECEIVE_BUFFER_SPACE => {
-            request.answer_u32(adapter.keywords().receive_buffers.saturating_mul(BLOCK))
+            request.answer_u32(adapter.keywords().receive_buffers().saturating_mul(BLOCK))
         }
         sys::OID_GEN_TRANSMIT_BLOCK_SIZE | sys::OID_GEN_RECEIVE_BLOCK_SIZE => {
             request.answer_u32(BLOCK)

@@ -3,12 +3,15 @@
 use crate::keyword::Keyword;
 use crate::reading::{Raw, without_nul};
 
+/// `-`.
+const DASH: u16 = 0x2D;
+
 /// Why the administrator's address is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressRefusal {
     /// Not a `REG_SZ`.
     WrongType,
-    /// Not 12 hexadecimal digits.
+    /// Not 12 hexadecimal digits, nor six pairs of them with dashes between.
     NotHexadecimal,
     /// A group address: no station may have one.
     Group,
@@ -28,7 +31,8 @@ pub enum AddressReading {
 }
 
 impl Keyword {
-    /// Reads an Ethernet address: 12 hexadecimal digits. Empty text is no address.
+    /// Reads an Ethernet address: 12 hexadecimal digits, with a dash after each pair or without,
+    /// the two forms that `NdisReadNetworkAddress` takes. Empty text is no address.
     ///
     /// NDIS does not check the value, so a group address or zero is refused here.
     pub fn read_address(&self, raw: Raw<'_>) -> AddressReading {
@@ -50,17 +54,9 @@ impl Keyword {
 }
 
 fn parse(text: &[u16]) -> Result<[u8; 6], AddressRefusal> {
-    let mut address = [0; 6];
-    let (pairs, rest) = text.as_chunks::<2>();
-    if pairs.len() != address.len() || !rest.is_empty() {
-        return Err(AddressRefusal::NotHexadecimal);
-    }
-    for (byte, [high, low]) in address.iter_mut().zip(pairs) {
-        *byte = digit(*high)
-            .zip(digit(*low))
-            .map(|(high, low)| (high << 4) | low)
-            .ok_or(AddressRefusal::NotHexadecimal)?;
-    }
+    let address = plain(text)
+        .or_else(|| dashed(text))
+        .ok_or(AddressRefusal::NotHexadecimal)?;
     let [first, ..] = address;
     if first & 1 != 0 {
         Err(AddressRefusal::Group)
@@ -69,6 +65,34 @@ fn parse(text: &[u16]) -> Result<[u8; 6], AddressRefusal> {
     } else {
         Ok(address)
     }
+}
+
+fn plain(text: &[u16]) -> Option<[u8; 6]> {
+    let (pairs, []) = text.as_chunks::<2>() else {
+        return None;
+    };
+    octets(pairs.iter().copied())
+}
+
+fn dashed(text: &[u16]) -> Option<[u8; 6]> {
+    let (groups, rest) = text.as_chunks::<3>();
+    let [high, low] = *rest else {
+        return None;
+    };
+    if groups.iter().any(|[.., dash]| *dash != DASH) {
+        return None;
+    }
+    let pairs = groups.iter().map(|[high, low, _]| [*high, *low]);
+    octets(pairs.chain([[high, low]]))
+}
+
+fn octets(mut pairs: impl Iterator<Item = [u16; 2]>) -> Option<[u8; 6]> {
+    let mut address = [0; 6];
+    for byte in &mut address {
+        let [high, low] = pairs.next()?;
+        *byte = (digit(high)? << 4) | digit(low)?;
+    }
+    pairs.next().is_none().then_some(address)
 }
 
 fn digit(unit: u16) -> Option<u8> {
@@ -95,6 +119,7 @@ mod tests {
         let address = [0x02, 0x16, 0x3E, 0xAB, 0xCD, 0xEF];
         assert_eq!(read("02163EABCDEF"), AddressReading::Set(address));
         assert_eq!(read("02163eabcdef\0"), AddressReading::Set(address));
+        assert_eq!(read("02-16-3E-ab-CD-EF"), AddressReading::Set(address));
     }
 
     #[test]
@@ -113,7 +138,12 @@ mod tests {
             ("02163EABCDE", AddressRefusal::NotHexadecimal),
             ("02163EABCDEF0", AddressRefusal::NotHexadecimal),
             ("02163EABCDEG", AddressRefusal::NotHexadecimal),
-            ("02-16-3E-AB-CD-EF", AddressRefusal::NotHexadecimal),
+            ("02-16-3E-AB-CD-EF-", AddressRefusal::NotHexadecimal),
+            ("02-16-3E-AB-CDEF", AddressRefusal::NotHexadecimal),
+            ("02-16-3E-AB-CD", AddressRefusal::NotHexadecimal),
+            ("02-16-3E-AB-CD-EF-01", AddressRefusal::NotHexadecimal),
+            ("0216-3EAB-CDEF", AddressRefusal::NotHexadecimal),
+            ("02:16:3E:AB:CD:EF", AddressRefusal::NotHexadecimal),
             ("+2163EABCDEF", AddressRefusal::NotHexadecimal),
             ("01163EABCDEF", AddressRefusal::Group),
             ("FFFFFFFFFFFF", AddressRefusal::Group),

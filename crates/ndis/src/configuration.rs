@@ -1,7 +1,6 @@
 //! Registry keywords of an adapter. All of it is `PASSIVE_LEVEL`.
 
 use core::marker::PhantomData;
-use core::ops::RangeInclusive;
 use core::ptr;
 
 use ndis_sys as sys;
@@ -15,25 +14,18 @@ use crate::version::NdisVersion;
 /// Longest keyword, in UTF-16 units.
 const MAX_KEYWORD: usize = 64;
 
-/// An integer keyword: name, range and default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keyword {
-    /// ASCII name, for example `*JumboPacket`.
-    pub name: &'static str,
-    /// Values accepted.
-    pub range: RangeInclusive<u32>,
-    /// Value if the keyword is missing, unreadable or out of range.
-    pub default: u32,
-}
-
-impl Keyword {
-    /// The value in force for what the registry holds. Garbage must not break the adapter (HLK
-    /// `StandardizedKeywords`), so whatever is out of range is the default.
-    pub fn value(&self, found: Option<u32>) -> u32 {
-        found
-            .filter(|v| self.range.contains(v))
-            .unwrap_or(self.default)
-    }
+/// What NDIS reads of a keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'c> {
+    /// NDIS has no value: there is none, or it is of a type that NDIS cannot hand out
+    /// (`REG_QWORD`, ...). NDIS says `NDIS_STATUS_FAILURE` for both.
+    None,
+    /// A `REG_DWORD`.
+    Integer(u32),
+    /// A `REG_SZ`: UTF-16, perhaps with its NUL.
+    Text(&'c [u16]),
+    /// A `REG_MULTI_SZ` or `REG_BINARY`.
+    Other,
 }
 
 /// An open configuration; closed at drop, which frees what was read.
@@ -62,15 +54,25 @@ impl Configuration {
         })
     }
 
-    /// Reads an integer keyword. IRQL: `PASSIVE_LEVEL`.
-    pub fn read(&self, keyword: &Keyword) -> u32 {
-        keyword.value(self.integer(keyword.name))
+    /// Reads a keyword. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// Asked for as text, which tells `5` from `5 apples`: as an integer NDIS makes both 5.
+    /// Microsoft's page says that NT ignores the type asked for, so any type may come back, and a
+    /// number that is not handed out as text is asked for once more.
+    pub fn read(&self, name: &str) -> Value<'_> {
+        match self.query(name, sys::NdisParameterString) {
+            Value::None => self.query(name, sys::NdisParameterInteger),
+            value => value,
+        }
     }
 
-    /// The integer in the registry, `None` if there is none. IRQL: `PASSIVE_LEVEL`.
-    pub fn integer(&self, name: &str) -> Option<u32> {
-        let (mut units, count) = utf16(name)?;
-        let mut string = counted(&mut units, count)?;
+    fn query(&self, name: &str, kind: sys::NDIS_PARAMETER_TYPE) -> Value<'_> {
+        let Some((mut units, count)) = utf16(name) else {
+            return Value::None;
+        };
+        let Some(mut string) = counted(&mut units, count) else {
+            return Value::None;
+        };
         let mut status = sys::NDIS_STATUS_FAILURE;
         let mut value = ptr::null_mut();
         // SAFETY: the handle is open; every pointer is to a local.
@@ -80,45 +82,29 @@ impl Configuration {
                 &raw mut value,
                 self.handle,
                 &raw mut string,
-                sys::NdisParameterInteger,
+                kind,
             );
         }
-        Status(status).ok().ok()?;
+        if Status(status).ok().is_err() {
+            return Value::None;
+        }
         // SAFETY: on success the value is NDIS's memory, valid until the configuration is closed.
-        let value = unsafe { value.as_ref() }?;
-        let integer = matches!(
-            value.ParameterType,
-            sys::NdisParameterInteger | sys::NdisParameterHexInteger
-        );
-        if !integer {
-            return None;
+        let Some(value) = (unsafe { value.as_ref() }) else {
+            return Value::None;
+        };
+        match value.ParameterType {
+            sys::NdisParameterInteger | sys::NdisParameterHexInteger => {
+                // SAFETY: the type says that the integer is the member in use.
+                Value::Integer(unsafe { value.ParameterData.IntegerData })
+            }
+            sys::NdisParameterString => {
+                // SAFETY: the type says that the text is the member in use.
+                let text = unsafe { value.ParameterData.StringData };
+                // SAFETY: NDIS's memory, as above, with as many bytes as it says.
+                Value::Text(unsafe { units_of(&text) })
+            }
+            _ => Value::Other,
         }
-        // SAFETY: the type says that the integer is the member in use.
-        Some(unsafe { value.ParameterData.IntegerData })
-    }
-
-    /// The `NetworkAddress` keyword, if it is a usable unicast address. NDIS does not check it.
-    /// IRQL: `PASSIVE_LEVEL`.
-    pub fn network_address(&self) -> Option<[u8; 6]> {
-        let mut status = sys::NDIS_STATUS_FAILURE;
-        let mut address = ptr::null_mut();
-        let mut len = 0;
-        // SAFETY: the handle is open; every pointer is to a local.
-        unsafe {
-            sys::NdisReadNetworkAddress(
-                &raw mut status,
-                &raw mut address,
-                &raw mut len,
-                self.handle,
-            );
-        }
-        Status(status).ok().ok()?;
-        if address.is_null() || len == 0 {
-            return None;
-        }
-        // SAFETY: on success NDIS's memory holds `len` bytes until the configuration is closed.
-        let bytes = unsafe { core::slice::from_raw_parts(address.cast::<u8>(), len as usize) };
-        usable_address(bytes)
     }
 }
 
@@ -129,11 +115,15 @@ impl Drop for Configuration {
     }
 }
 
-/// Six bytes, not all zero, not multicast.
-pub fn usable_address(bytes: &[u8]) -> Option<[u8; 6]> {
-    let address: [u8; 6] = bytes.try_into().ok()?;
-    let [first, ..] = address;
-    (address != [0; 6] && first & 1 == 0).then_some(address)
+/// # Safety
+/// The buffer holds the length, and does not change for `'c`.
+unsafe fn units_of<'c>(text: &UNICODE_STRING) -> &'c [u16] {
+    let count = usize::from(text.Length >> 1);
+    if text.Buffer.is_null() || count == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts(text.Buffer, count) }
 }
 
 fn utf16(name: &str) -> Option<([u16; MAX_KEYWORD], usize)> {
@@ -160,29 +150,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn out_of_range_and_missing_are_the_default() {
-        let k = Keyword {
-            name: "*JumboPacket",
-            range: 1514..=9014,
-            default: 1514,
+    fn text_is_as_long_as_it_says() {
+        let mut units = [0x31, 0x32, 0];
+        let mut text = UNICODE_STRING {
+            Length: 4,
+            MaximumLength: 6,
+            Buffer: units.as_mut_ptr(),
         };
-        assert_eq!(k.value(None), 1514);
-        assert_eq!(k.value(Some(9014)), 9014);
-        for bad in [0, 1513, 9015, u32::MAX] {
-            assert_eq!(k.value(Some(bad)), 1514, "{bad}");
-        }
-    }
-
-    #[test]
-    fn addresses_are_checked() {
-        assert_eq!(
-            usable_address(&[2, 0, 0, 0, 0, 1]),
-            Some([2, 0, 0, 0, 0, 1])
-        );
-        assert_eq!(usable_address(&[1, 0, 0, 0, 0, 1]), None);
-        assert_eq!(usable_address(&[0; 6]), None);
-        assert_eq!(usable_address(&[2; 5]), None);
-        assert_eq!(usable_address(&[2; 7]), None);
+        // SAFETY: the buffer holds the length.
+        assert_eq!(unsafe { units_of(&text) }, [0x31, 0x32]);
+        text.Length = 5;
+        // SAFETY: as above; half a unit is none.
+        assert_eq!(unsafe { units_of(&text) }, [0x31, 0x32]);
+        text.Buffer = ptr::null_mut();
+        // SAFETY: there is no buffer to read.
+        assert!(unsafe { units_of(&text) }.is_empty());
     }
 
     #[test]

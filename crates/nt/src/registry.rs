@@ -158,6 +158,16 @@ impl<'p> Key<'p> {
         string(self.read(name, &mut value)?, buffer)
     }
 
+    /// Whether there is a value of that name, of whatever type.
+    pub fn contains(&self, name: UnicodeStr<'_>) -> core::result::Result<bool, ReadError> {
+        let mut value = Value::new();
+        match self.read(name, &mut value) {
+            Ok(_) | Err(ReadError::TooLong) => Ok(true),
+            Err(ReadError::NotFound) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Writes a `REG_DWORD`.
     pub fn write_dword(&self, name: UnicodeStr<'_>, value: u32) -> Result<()> {
         self.write(name, REG_DWORD, &value.to_le_bytes())

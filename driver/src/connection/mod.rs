@@ -380,7 +380,7 @@ impl<'a> Worker<'a> {
         let remote = Remote {
             domain: backend.domain,
             policy,
-            bounce_pages: usize::try_from(keywords.transmit_buffers).unwrap_or(usize::MAX),
+            bounce_pages: usize::try_from(keywords.transmit_buffers()).unwrap_or(usize::MAX),
             split: terms.backend.features.has(Features::SPLIT_EVENT_CHANNELS),
             processor: processor_of(0)?,
         };

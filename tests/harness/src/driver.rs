@@ -1,5 +1,7 @@
 //! Calling into drivers, and what happens when driver code breaks.
 
+use alloc::format;
+use alloc::vec::Vec;
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 
 use crate::host::call::call_win64;
@@ -182,10 +184,11 @@ pub(crate) fn fault(fault: &Fault) -> ! {
     rules::die(
         &rules::FAULT,
         format!(
-            "signal {} at {} touching {:#x}{block}; in {frames:?}; rax={:#x} rbx={:#x} rcx={:#x} rdx={:#x} \
+            "{} {} at {} touching {:#x}{block}; in {frames:?}; rax={:#x} rbx={:#x} rcx={:#x} rdx={:#x} \
              rsi={:#x} rdi={:#x} rbp={:#x} rsp={:#x} r8={:#x} r9={:#x} r10={:#x} r11={:#x} r12={:#x} \
              r13={:#x} r14={:#x} r15={:#x}",
-            fault.signal,
+            crate::host::FAULT_NUMBER,
+            fault.number,
             kernel.name_address(at),
             fault.address,
             r.rax,

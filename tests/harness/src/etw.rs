@@ -1,6 +1,10 @@
 //! Event tracing (`Etw`): providers and captured events.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use spin::Mutex;
 

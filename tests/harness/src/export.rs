@@ -1,7 +1,9 @@
 //! The one registry of exports: name, function, IRQL range, and the gate every call passes.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+use spin::Lazy;
 
 use crate::host::context::kernel;
 use crate::host::gate::Thunks;
@@ -48,8 +50,8 @@ pub struct Export {
 /// `fallible` marks functions that the fault sweep may fail.
 macro_rules! exports {
     ($module:expr; $($name:ident = $target:path, $low:literal..=$high:literal $(, $fallible:ident)?;)+) => {
-        pub(crate) fn exports() -> Vec<$crate::export::Export> {
-            vec![$($crate::export::Export {
+        pub(crate) fn exports() -> ::alloc::vec::Vec<$crate::export::Export> {
+            ::alloc::vec![$($crate::export::Export {
                 module: $module,
                 name: stringify!($name),
                 target: $target as *const () as usize,
@@ -72,7 +74,7 @@ pub(crate) struct Registry {
     thunks: Thunks,
 }
 
-static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
+static REGISTRY: Lazy<Registry> = Lazy::new(|| {
     let exports: Vec<Export> = crate::all_exports();
     let thunks = Thunks::new(exports.len()).expect("the system gives a few pages of memory");
     let hashes = exports

@@ -1,11 +1,16 @@
 //! What tests use: build a machine, load drivers, drive it, ask what happened.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+#[cfg(feature = "linux")]
 use std::path::Path;
-use std::sync::Arc;
 
 use spin::Mutex;
 
-use crate::host::{context, trap};
+use crate::host::{HostError, context, trap};
 use crate::image::{LoadError, load};
 use crate::io::driver_object::{self, Driver};
 use crate::kernel::{FaultPlan, Faults, Kernel, Trace};
@@ -13,7 +18,6 @@ use crate::mem::space::Space;
 use crate::platform::{Bare, Platform};
 use crate::rtl::log::LogLine;
 use crate::rules::{Ledger, Violation};
-use crate::sched::cpu::PendingInterrupt;
 use crate::sched::events::Event;
 use crate::sched::{Sched, Stop};
 use crate::zw::registry::{Registry, Value};
@@ -32,8 +36,8 @@ pub struct Builder {
     platform: Arc<dyn Platform>,
 }
 
-impl std::fmt::Debug for Builder {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for Builder {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         out.debug_struct("Builder")
             .field("cpus", &self.cpus)
             .field("seed", &self.seed)
@@ -71,7 +75,7 @@ impl Builder {
     }
 
     /// Builds the machine. Fails only if the system gives no memory.
-    pub fn build(self) -> std::io::Result<Harness> {
+    pub fn build(self) -> Result<Harness, HostError> {
         assert!((1..=64).contains(&self.cpus), "1 to 64 processors");
         let kernel = Arc::new(Kernel {
             space: Space::new(self.ram, self.hole)?,
@@ -115,8 +119,8 @@ pub struct Harness {
     drivers: Vec<Option<Driver>>,
 }
 
-impl std::fmt::Debug for Harness {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for Harness {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         out.debug_struct("Harness")
             .field("seed", &self.seed)
             .finish_non_exhaustive()
@@ -151,9 +155,10 @@ impl Harness {
         Inside
     }
 
+    #[cfg(feature = "linux")]
     /// Loads the image at `path` as the driver of service `service`; nothing of it runs yet.
     pub fn load_driver(&mut self, path: &Path, service: &str) -> Result<DriverId, LoadError> {
-        let data = std::fs::read(path).map_err(LoadError::File)?;
+        let data = std::fs::read(path).map_err(|error| LoadError::File(error.to_string()))?;
         let name = path
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -360,7 +365,7 @@ impl Harness {
 /// nothing once the harness is gone.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    kernel: std::sync::Weak<Kernel>,
+    kernel: alloc::sync::Weak<Kernel>,
 }
 
 impl Machine {
@@ -421,11 +426,10 @@ impl Machine {
     /// Raises interrupt `vector` on processor `cpu`, at the IRQL that is the vector divided by 16; it is taken when
     /// the processor's level allows.
     pub fn raise_interrupt(&self, cpu: u32, vector: u32) {
-        let irql = u8::try_from(vector / 16).unwrap_or(15).min(15);
         if let Some(kernel) = self.kernel.upgrade()
             && let Some(cpu) = kernel.sched.cpus().get(cpu as usize)
         {
-            cpu.raise(PendingInterrupt { irql, vector });
+            cpu.raise(vector);
         }
     }
 

@@ -1,5 +1,5 @@
-//! The Windows test harness: plays `ntoskrnl.exe` and `hal.dll` for the shipped `.sys` files in a Linux
-//! process.
+//! The Windows test harness: plays `ntoskrnl.exe`, `hal.dll` and `ndis.sys` for the shipped `.sys` files in a Linux
+//! process, or in a kernel of its own (`bare`).
 //!
 //! 1. [`Harness::builder`] makes a machine: processors, guest memory, a [`Platform`] below.
 //! 2. [`Harness::load_driver`] maps a PE file as the kernel's loader would; every import is bound to a thunk of
@@ -9,8 +9,15 @@
 //! 4. [`Harness::assert_clean`] fails the test, with the seed, if a rule was broken.
 //!
 //! Modules are named by NT prefix. `host` is the only one that knows the operating system underneath;
-//! `ndis` will hold the exports of `ndis.sys`.
-#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+//! `ndis` plays `ndis.sys`.
+#![no_std]
+#![cfg(target_arch = "x86_64")]
+
+extern crate alloc;
+#[cfg(feature = "linux")]
+extern crate std;
+
+use alloc::vec::Vec;
 
 mod driver;
 mod etw;
@@ -38,6 +45,11 @@ mod zw;
 pub use etw::TraceEvent;
 pub use export::{Export, Module, all as all_exports_registered};
 pub use harness::{Builder, DriverId, Harness, Machine, SECOND};
+pub use host::HostError;
+#[cfg(not(feature = "linux"))]
+pub use host::bare;
+pub use host::memory::Access;
+pub use host::trap::{Fault, Registers};
 pub use image::LoadError;
 pub use kernel::FaultPlan;
 pub use mem::guest::{Guest, read_bytes, write_bytes};

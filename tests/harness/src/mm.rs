@@ -1,6 +1,9 @@
 //! Memory manager (`Mm`): physical addresses, MDLs, contiguous memory, device memory.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use spin::Mutex;
 use wdk_sys::{MDL, UNICODE_STRING};

@@ -1,5 +1,7 @@
 //! Power (`Po`): power IRPs and the power manager's part in them.
 
+use alloc::boxed::Box;
+use alloc::format;
 use wdk_sys::{IO_STACK_LOCATION, IO_STATUS_BLOCK};
 
 use crate::driver;

@@ -1,6 +1,7 @@
 //! Threads as drivers see them (`Ps`).
 
-use std::sync::atomic::Ordering;
+use alloc::boxed::Box;
+use core::sync::atomic::Ordering;
 
 use crate::driver;
 use crate::export::{Module, exports, told_to_fail};

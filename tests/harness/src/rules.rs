@@ -3,6 +3,8 @@
 //! A rule is enforced by calling [`violate`] at the place that sees it broken. The run goes on (so that one
 //! test shows all that is wrong) unless continuing makes no sense; either way the test fails.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use spin::Mutex;

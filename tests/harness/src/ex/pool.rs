@@ -2,7 +2,11 @@
 //! on, starts at a page start, as NT promises) before an inaccessible page; freed blocks stay inaccessible
 //! until their addresses come round again.
 
-use std::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use spin::Mutex;
 

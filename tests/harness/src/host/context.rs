@@ -5,11 +5,14 @@
 //! OS threads in the parallel scheduler, and run on bare metal; all four are one short routine here.
 
 use core::arch::naked_asm;
-use core::cell::Cell;
 
+use super::system::cell::{current, set_current};
 use crate::kernel::Kernel;
 
 /// Saves the callee-saved state of the running stack in `*save` and continues the stack saved as `load`.
+///
+/// The SSE registers are those that win64 callees keep: on bare metal the harness is compiled without SSE, so
+/// nobody else saves them for the driver frames below.
 ///
 /// # Safety
 /// `load` was produced by this function or by `prepare`, its stack is intact, and nobody else runs it.
@@ -22,8 +25,32 @@ unsafe extern "sysv64" fn switch_raw(save: *mut usize, load: usize) {
         "push r13",
         "push r14",
         "push r15",
+        "sub rsp, 168",
+        "movups [rsp], xmm6",
+        "movups [rsp + 16], xmm7",
+        "movups [rsp + 32], xmm8",
+        "movups [rsp + 48], xmm9",
+        "movups [rsp + 64], xmm10",
+        "movups [rsp + 80], xmm11",
+        "movups [rsp + 96], xmm12",
+        "movups [rsp + 112], xmm13",
+        "movups [rsp + 128], xmm14",
+        "movups [rsp + 144], xmm15",
+        "stmxcsr [rsp + 160]",
         "mov [rdi], rsp",
         "mov rsp, rsi",
+        "movups xmm6, [rsp]",
+        "movups xmm7, [rsp + 16]",
+        "movups xmm8, [rsp + 32]",
+        "movups xmm9, [rsp + 48]",
+        "movups xmm10, [rsp + 64]",
+        "movups xmm11, [rsp + 80]",
+        "movups xmm12, [rsp + 96]",
+        "movups xmm13, [rsp + 112]",
+        "movups xmm14, [rsp + 128]",
+        "movups xmm15, [rsp + 144]",
+        "ldmxcsr [rsp + 160]",
+        "add rsp, 168",
         "pop r15",
         "pop r14",
         "pop r13",
@@ -63,19 +90,15 @@ impl Slot {
     /// Makes the slot start thread number `thread` on the stack that ends at `top`.
     pub(crate) fn prepare(&self, top: usize, thread: u32) {
         let top = top & !15;
-        // Popped by `switch_raw` in this order: r15 r14 r13 r12 rbx rbp, then the return address.
-        let frame: [usize; 7] = [
-            0,
-            0,
-            0,
-            0,
-            thread as usize,
-            0,
-            start_raw as *const () as usize,
-        ];
-        let at = top - 64;
-        // SAFETY: the caller owns the 64 bytes below `top`: the end of a stack nothing runs on yet.
-        unsafe { core::ptr::write(at as *mut [usize; 7], frame) };
+        // Loaded by `switch_raw` in this order: SSE registers, mxcsr (all exceptions masked), r15 r14 r13 r12 rbx
+        // rbp, then the return address.
+        let mut frame = [0_usize; 28];
+        frame[20] = 0x1F80;
+        frame[25] = thread as usize;
+        frame[27] = start_raw as *const () as usize;
+        let at = top - 232;
+        // SAFETY: the caller owns the 232 bytes below `top`: the end of a stack nothing runs on yet.
+        unsafe { core::ptr::write(at as *mut [usize; 28], frame) };
         self.0.store(at, core::sync::atomic::Ordering::Release);
     }
 
@@ -89,29 +112,12 @@ impl Slot {
     }
 }
 
-/// What the OS thread is running for, set by the scheduler around every switch.
+/// What a real processor (OS thread) is running for, set by the scheduler around every switch.
 #[derive(Clone, Copy)]
-struct Current {
-    kernel: *const Kernel,
-    cpu: u32,
-    on_fiber: bool,
-}
-
-thread_local! {
-    static CURRENT: Cell<Current> =
-        const { Cell::new(Current { kernel: core::ptr::null(), cpu: 0, on_fiber: false }) };
-}
-
-// Not inlined: a fiber may continue on another OS thread, so no address of thread-local data may be kept
-// across a switch.
-#[inline(never)]
-fn current() -> Current {
-    CURRENT.get()
-}
-
-#[inline(never)]
-fn set_current(to: Current) {
-    CURRENT.set(to);
+pub(crate) struct Current {
+    pub(super) kernel: *const Kernel,
+    pub(super) cpu: u32,
+    pub(super) on_fiber: bool,
 }
 
 /// The harness whose fiber or scheduler is running here.
@@ -152,4 +158,12 @@ pub(crate) fn leave() {
         cpu: 0,
         on_fiber: false,
     });
+}
+
+/// As [`kernel`], where there may be none.
+#[cfg(not(feature = "linux"))]
+pub(crate) fn try_kernel() -> Option<&'static Kernel> {
+    let at = current().kernel;
+    // SAFETY: as in `kernel`.
+    (!at.is_null()).then(|| unsafe { &*at })
 }

@@ -6,7 +6,10 @@
 //! and stack pointer before any argument is looked at.
 
 use core::arch::naked_asm;
-use core::ffi::c_void;
+
+use alloc::vec;
+
+use super::HostError;
 
 /// Bytes per thunk.
 const THUNK: usize = 32;
@@ -20,13 +23,13 @@ pub(crate) struct Thunks {
 
 impl Thunks {
     /// Writes `count` thunks and makes them executable and read-only.
-    pub(crate) fn new(count: usize) -> std::io::Result<Self> {
+    pub(crate) fn new(count: usize) -> Result<Self, HostError> {
         let len = (count * THUNK)
             .next_multiple_of(super::memory::PAGE)
             .max(super::memory::PAGE);
         let mut code = vec![0xCC_u8; len];
         for (index, thunk) in code.chunks_exact_mut(THUNK).take(count).enumerate() {
-            let number = u32::try_from(index).map_err(std::io::Error::other)?;
+            let number = u32::try_from(index).map_err(|_| HostError::NoMemory)?;
             let gate = import_gate as *const () as usize as u64;
             // mov r11d, number / mov r10, import_gate / jmp r10: r10 and r11 are free at a win64 call.
             thunk[..2].copy_from_slice(&[0x41, 0xBB]);
@@ -35,23 +38,8 @@ impl Thunks {
             thunk[8..16].copy_from_slice(&gate.to_le_bytes());
             thunk[16..19].copy_from_slice(&[0x41, 0xFF, 0xE2]);
         }
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let prot = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a fresh anonymous mapping touches nothing that exists.
-        let at = unsafe { libc::mmap(core::ptr::null_mut(), len, prot, flags, -1, 0) };
-        if at == libc::MAP_FAILED {
-            return Err(std::io::Error::last_os_error());
-        }
-        // SAFETY: the mapping above is `len` writable bytes, distinct from `code`.
-        unsafe { core::ptr::copy_nonoverlapping(code.as_ptr(), at.cast::<u8>(), len) };
-        // SAFETY: the mapping above is this function's own.
-        let done =
-            unsafe { libc::mprotect(at.cast::<c_void>(), len, libc::PROT_READ | libc::PROT_EXEC) };
-        if done != 0 {
-            return Err(std::io::Error::last_os_error());
-        }
         Ok(Self {
-            base: at as usize,
+            base: super::system::memory::install_code(&code)?,
             count,
         })
     }

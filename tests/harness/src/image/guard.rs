@@ -4,6 +4,7 @@ use crate::export;
 use crate::host::context::kernel;
 use crate::host::gate;
 use crate::rules;
+use alloc::format;
 
 pub(super) fn check_address() -> usize {
     gate::guard_check_gate as *const () as usize

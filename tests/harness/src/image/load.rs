@@ -1,12 +1,18 @@
 //! The loader. Everything is done in a private copy; guest memory sees only the finished image.
 
-use std::collections::BTreeSet;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 
-use super::{Image, LoadError, guard, privileged};
+use super::{Image, LoadError, guard};
 use crate::host::memory::{Access, PAGE};
 use crate::kernel::Kernel;
 use crate::mem::space::Frames;
@@ -22,7 +28,7 @@ struct Section {
     access: Access,
 }
 
-fn format(why: impl std::fmt::Display) -> LoadError {
+fn format(why: impl core::fmt::Display) -> LoadError {
     LoadError::Format(why.to_string())
 }
 
@@ -367,7 +373,8 @@ pub(crate) fn load(kernel: &Kernel, name: &str, data: &[u8]) -> Result<Image, Lo
             format!("{name}: the import table is executable (0x2005)"),
         );
     }
-    let sites = privileged::patch(base, &mut draft.bytes, &executable, &functions);
+    #[cfg(feature = "linux")]
+    let sites = super::privileged::patch(base, &mut draft.bytes, &executable, &functions);
     kernel
         .space
         .write(base, &draft.bytes)
@@ -389,6 +396,7 @@ pub(crate) fn load(kernel: &Kernel, name: &str, data: &[u8]) -> Result<Image, Lo
         size,
         entry: base + entry,
         targets,
+        #[cfg(feature = "linux")]
         sites,
         functions,
     })

@@ -1,10 +1,16 @@
 //! Driver images: reading, checking, relocating, binding and mapping a PE file.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 pub(crate) mod guard;
 pub(crate) mod load;
+#[cfg(feature = "linux")]
 pub(crate) mod privileged;
 
-use std::collections::{BTreeMap, BTreeSet};
+#[cfg(feature = "linux")]
+use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
 
 /// A mapped driver image.
 #[derive(Debug)]
@@ -18,6 +24,7 @@ pub(crate) struct Image {
     /// Relative addresses that indirect calls may target; `None` if the image was built without CFG.
     pub(crate) targets: Option<BTreeSet<u32>>,
     /// Privileged instructions by address.
+    #[cfg(feature = "linux")]
     pub(crate) sites: BTreeMap<usize, privileged::Site>,
     /// The function table: start and end of each function, and its unwind data, relative to the base.
     #[expect(dead_code, reason = "read by the stack walk that reports will print")]
@@ -28,7 +35,7 @@ pub(crate) struct Image {
 #[derive(Debug)]
 pub enum LoadError {
     /// The file could not be read.
-    File(std::io::Error),
+    File(String),
     /// The file is not an image this loader accepts.
     Format(String),
     /// Names that no export table has, with the file they are imported from.
@@ -42,8 +49,8 @@ pub enum LoadError {
     Memory,
 }
 
-impl std::fmt::Display for LoadError {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for LoadError {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::File(error) => write!(out, "cannot read the image: {error}"),
             Self::Format(why) => write!(out, "not a loadable image: {why}"),
@@ -59,4 +66,4 @@ impl std::fmt::Display for LoadError {
     }
 }
 
-impl std::error::Error for LoadError {}
+impl core::error::Error for LoadError {}

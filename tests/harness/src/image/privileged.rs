@@ -3,7 +3,9 @@
 //! A fault is not relied upon: in a user process `cpuid` never faults, and under some hypervisors
 //! `vmcall` returns silently. So each one gets a breakpoint as its first byte; the file is untouched.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 

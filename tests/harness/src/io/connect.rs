@@ -1,5 +1,7 @@
 //! Connecting interrupts.
 
+use alloc::format;
+use alloc::vec::Vec;
 use wdk_sys::{
     IO_CONNECT_INTERRUPT_PARAMETERS, IO_DISCONNECT_INTERRUPT_PARAMETERS, IO_INTERRUPT_MESSAGE_INFO,
     IO_INTERRUPT_MESSAGE_INFO_ENTRY,

@@ -1,5 +1,7 @@
 //! Device objects and stacks.
 
+use alloc::format;
+use alloc::string::String;
 use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, KEVENT, UNICODE_STRING};
 
 use crate::ex::pool::calling_driver;

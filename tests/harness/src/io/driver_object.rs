@@ -1,6 +1,9 @@
 //! Driver objects, `DriverEntry`, unloading.
 
-use std::sync::Arc;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use wdk_sys::{DRIVER_EXTENSION, DRIVER_OBJECT, IRP, UNICODE_STRING};
 

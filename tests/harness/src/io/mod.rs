@@ -1,5 +1,7 @@
 //! The I/O manager (`Io`): driver and device objects, IRPs, work items, interrupts.
 
+use alloc::vec::Vec;
+
 pub(crate) mod connect;
 pub(crate) mod device;
 pub(crate) mod driver_object;
@@ -7,7 +9,7 @@ pub(crate) mod irp;
 pub(crate) mod remove_lock;
 pub(crate) mod work;
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use spin::Mutex;
 

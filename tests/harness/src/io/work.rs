@@ -5,6 +5,9 @@ use crate::ex::pool::calling_driver;
 use crate::export::{Module, exports, told_to_fail};
 use crate::host::context::kernel;
 use crate::rules;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 
 exports! { Module::Ntoskrnl;
     IoAllocateWorkItem = allocate, 0..=2, fallible;

@@ -1,5 +1,6 @@
 //! Deferred procedure calls.
 
+use alloc::format;
 use wdk_sys::{KDPC, PROCESSOR_NUMBER};
 
 use crate::driver;

@@ -1,5 +1,6 @@
 //! Connected interrupts and their delivery.
 
+use alloc::vec::Vec;
 use spin::Mutex;
 
 use crate::driver;

@@ -1,6 +1,8 @@
 //! IRQL as drivers change it, critical regions, and bug checks.
 
-use std::sync::atomic::Ordering;
+use alloc::format;
+use alloc::string::String;
+use core::sync::atomic::Ordering;
 
 use crate::export::{Module, exports};
 use crate::host::context::kernel;

@@ -1,5 +1,6 @@
 //! Events, semaphores and mutexes.
 
+use alloc::format;
 use wdk_sys::{DISPATCHER_HEADER, KEVENT, KMUTEX, KSEMAPHORE, LIST_ENTRY};
 
 use super::wait::{self, kind};

@@ -1,7 +1,8 @@
 //! Spin locks. The lock word holds the owning processor's number plus one, so no table is searched.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use core::sync::atomic::Ordering;
 
 use spin::Mutex;
 use wdk_sys::{KLOCK_QUEUE_HANDLE, KSPIN_LOCK};

@@ -1,5 +1,6 @@
 //! Timers, and the clock that drivers read.
 
+use alloc::format;
 use wdk_sys::{KDPC, KTIMER, LARGE_INTEGER};
 
 use super::object::initialize_header;

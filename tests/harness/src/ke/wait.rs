@@ -1,6 +1,8 @@
 //! Waiting on dispatcher objects: events, timers, semaphores, mutexes, threads.
 
-use std::sync::atomic::Ordering;
+use alloc::format;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use spin::Mutex;
 use wdk_sys::{DISPATCHER_HEADER, KMUTEX, LARGE_INTEGER, NTSTATUS};

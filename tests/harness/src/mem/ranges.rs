@@ -1,6 +1,6 @@
 //! Free ranges of page numbers.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 /// A set of free ranges, handed out next-fit: what was freed last is reused last, so a stale pointer
 /// keeps hitting an inaccessible page for as long as possible.
@@ -21,11 +21,12 @@ impl Ranges {
         }
     }
 
-    /// As [`Ranges::next_fit`], but the lowest free range is taken, to keep the memory in use small.
-    pub(crate) fn first_fit(start: usize, len: usize) -> Self {
+    /// As [`Ranges::next_fit`] over several ranges, but the lowest free range is taken, to keep the memory in
+    /// use small.
+    pub(crate) fn first_fit(ranges: &[(usize, usize)]) -> Self {
         Self {
-            free: BTreeMap::from([(start, len)]),
-            cursor: start,
+            free: ranges.iter().copied().collect(),
+            cursor: 0,
             first_fit: true,
         }
     }
@@ -92,7 +93,7 @@ mod tests {
         let first = ranges.take(2).expect("room");
         ranges.give(first, 2);
         ranges.cursor = 2;
-        ranges.free = std::collections::BTreeMap::from([(0, 2), (4, 4)]);
+        ranges.free = alloc::collections::BTreeMap::from([(0, 2), (4, 4)]);
         assert_eq!(ranges.take(2), Some(4));
     }
 }

@@ -1,15 +1,14 @@
 //! The kernel address space: which page shows which frame, and what drivers may do with it.
 
-use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use spin::Mutex;
 
 use super::ranges::Ranges;
+use crate::host::HostError;
 use crate::host::memory::{Access, PAGE, Ram, Window, ZeroTable};
 
-/// Bytes of address space one harness reserves. Address space, not memory.
-const WINDOW: usize = 8 << 30;
 const MAPPED: u32 = 1 << 31;
 const WRITABLE: u32 = 1 << 30;
 const EXECUTABLE: u32 = 1 << 29;
@@ -33,26 +32,24 @@ pub(crate) struct Space {
     table: ZeroTable,
     pages: Mutex<Ranges>,
     frames: Mutex<Ranges>,
-    ram_frames: u32,
 }
 
 impl Space {
     /// `ram` bytes of memory, and above it `hole` bytes that only devices answer for.
-    pub(crate) fn new(ram: usize, hole: usize) -> io::Result<Self> {
-        let window = Window::reserve(WINDOW)?;
-        let pages = WINDOW / PAGE;
-        let frames = ram / PAGE;
+    pub(crate) fn new(ram: usize, hole: usize) -> Result<Self, HostError> {
+        let window = Window::reserve()?;
+        let pages = window.len() / PAGE;
+        let ram = Ram::new(ram, hole)?;
         Ok(Self {
-            ram: Ram::new(ram + hole)?,
             window,
             table: ZeroTable::new(pages)?,
             pages: Mutex::new(Ranges::next_fit(16, pages - 16)),
-            // Frame 0 is never handed out: a frame number of zero is a bug somewhere.
-            frames: Mutex::new(Ranges::first_fit(16, frames - 16)),
-            ram_frames: u32::try_from(frames).map_err(io::Error::other)?,
+            frames: Mutex::new(Ranges::first_fit(&ram.free_frames())),
+            ram,
         })
     }
 
+    #[cfg(feature = "linux")]
     pub(crate) const fn window(&self) -> &Window {
         &self.window
     }
@@ -63,7 +60,7 @@ impl Space {
 
     /// First guest-physical address above the memory: where device memory starts.
     pub(crate) fn hole_start(&self) -> u64 {
-        u64::from(self.ram_frames) * PAGE as u64
+        self.ram.hole() as u64
     }
 
     fn page_of(&self, address: usize) -> Option<usize> {

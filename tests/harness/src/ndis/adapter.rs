@@ -1,7 +1,8 @@
 //! One miniport adapter.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use alloc::format;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use spin::Mutex;
 
@@ -69,7 +70,7 @@ impl Adapter {
             state: Mutex::new(State::Halted),
             attributes: Mutex::default(),
             device_context: AtomicUsize::new(0),
-            keywords: Keywords::new(settings.keywords.clone()),
+            keywords: Keywords::new(devices.physical, settings.keywords.clone()),
             pausing: Completion::default(),
             restarting: Completion::default(),
             sends: Sends::default(),

@@ -1,5 +1,9 @@
 //! What the values in an Ethernet miniport's general attributes must be (ndis-contract.md 1.4.7, 1.4.8, 2.1).
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use ndis_sys as sys;
 
 /// `NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES` as far as it is checked and kept.
@@ -307,7 +311,7 @@ pub(super) fn sound() -> General {
         interface_type: 6,
         connector: 0,
         statistics: u32::MAX,
-        oids: vec![0x0001_0101, 0x0001_0106],
+        oids: alloc::vec![0x0001_0101, 0x0001_0106],
         oids_length: 8,
         rss: Some(Rss {
             flags: 0x701,
@@ -321,6 +325,9 @@ pub(super) fn sound() -> General {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
     use super::{General, Power, Rss, sound};
 
     #[test]

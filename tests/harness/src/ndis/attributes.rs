@@ -1,5 +1,8 @@
 //! `NdisMSetMiniportAttributes` and `NdisMGetDeviceProperty`.
 
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
 use ndis_sys::{
     self as sys, NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES as GeneralAttributes,
     NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES as OffloadAttributes,
@@ -17,7 +20,7 @@ use crate::export::{Module, exports, told_to_fail};
 use crate::field;
 use crate::mem::guest::{Guest, read_bytes};
 use crate::rules;
-use std::sync::atomic::Ordering;
+use core::sync::atomic::Ordering;
 
 exports! { Module::Ndis;
     NdisMSetMiniportAttributes = set, 0..=0, fallible;

@@ -1,6 +1,10 @@
 //! The adapter's registry parameters, as keywords in memory.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use ndis_sys::{
     self as sys, NDIS_CONFIGURATION_OBJECT, NDIS_CONFIGURATION_PARAMETER as Parameter, NDIS_STATUS,
@@ -19,6 +23,8 @@ use crate::host::context::kernel;
 use crate::mem::guest::{Guest, read_bytes, write_bytes};
 use crate::rtl::string::read_unicode;
 use crate::rules;
+use crate::zw::key::device_key;
+use crate::zw::registry::Registry;
 
 exports! { Module::Ndis;
     NdisOpenConfigurationEx = open, 0..=0, fallible;
@@ -44,10 +50,11 @@ pub struct KeywordRead {
     pub found: bool,
 }
 
-/// The keywords of an adapter, by lower-case name, and who asked for what.
+/// The keywords of an adapter, which are the values of its software key, and who asked for what.
 #[derive(Debug)]
 pub(crate) struct Keywords {
-    values: Mutex<BTreeMap<String, Value>>,
+    /// Path of the key.
+    key: String,
     reads: Mutex<Vec<KeywordRead>>,
     /// Open handles, each with the blocks that were handed out under it.
     open: Mutex<BTreeMap<usize, Vec<usize>>>,
@@ -66,33 +73,36 @@ enum Answer {
 }
 
 impl Keywords {
-    /// The mandatory keywords, and `values`.
-    pub(crate) fn new(values: Vec<(String, Value)>) -> Self {
-        let mut all = BTreeMap::new();
+    /// The mandatory keywords, and `values`: the key holds these and no others.
+    pub(crate) fn new(device: usize, values: Vec<(String, Value)>) -> Self {
+        let key = device_key(device, true);
+        let registry = &kernel().registry;
+        registry.delete_key(&key);
         for (keyword, value) in MANDATORY.into_iter().zip(["6", "0", "14"]) {
-            all.insert(keyword.to_lowercase(), Value::text(value));
+            registry.set(&key, keyword, Value::text(value));
         }
         for (keyword, value) in values {
-            all.insert(keyword.to_lowercase(), value);
+            registry.set(&key, &keyword, value);
         }
         Self {
-            values: Mutex::new(all),
+            key,
             reads: Mutex::default(),
             open: Mutex::default(),
         }
     }
 
     pub(crate) fn get(&self, keyword: &str) -> Option<Value> {
-        self.values.lock().get(&keyword.to_lowercase()).cloned()
+        kernel().registry.get(&self.key, keyword)
     }
 
     /// Sets a keyword, or removes it.
-    pub(crate) fn set(&self, keyword: &str, value: Option<Value>) {
-        let mut values = self.values.lock();
+    pub(crate) fn set(&self, registry: &Registry, keyword: &str, value: Option<Value>) {
         match value {
-            Some(value) => values.insert(keyword.to_lowercase(), value),
-            None => values.remove(&keyword.to_lowercase()),
-        };
+            Some(value) => registry.set(&self.key, keyword, value),
+            None => {
+                registry.delete_value(&self.key, keyword);
+            }
+        }
     }
 
     pub(crate) fn reads(&self) -> Vec<KeywordRead> {
@@ -195,7 +205,7 @@ extern "win64" fn open(object: *mut NDIS_CONFIGURATION_OBJECT, out: *mut usize) 
 }
 
 /// The adapter of an open configuration handle; ends the run for any other.
-fn adapter_of(opened: usize, what: &str) -> std::sync::Arc<adapter::Adapter> {
+fn adapter_of(opened: usize, what: &str) -> alloc::sync::Arc<adapter::Adapter> {
     let kernel = kernel();
     let found = kernel.ndis.objects.get(opened, Kind::Configuration);
     found
@@ -263,12 +273,20 @@ extern "win64" fn read(
             });
             data.cast::<u32>().store(value);
         }
-        Answer::Text(bytes) | Answer::MultiText(bytes) | Answer::Binary(bytes) => {
+        Answer::Binary(bytes) => {
+            let at = block(&adapter, opened, bytes.len());
+            write_bytes(at, &bytes);
+            set_kind(sys::NdisParameterBinary);
+            data.cast::<u16>()
+                .store(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
+            data.offset::<usize>(8).store(at);
+        }
+        Answer::Text(ref bytes) | Answer::MultiText(ref bytes) => {
             let text = block(&adapter, opened, bytes.len());
-            write_bytes(text, &bytes);
+            write_bytes(text, bytes);
             let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-            set_kind(if kind == sys::NdisParameterBinary {
-                kind
+            set_kind(if matches!(answer, Answer::MultiText(_)) {
+                sys::NdisParameterMultiString
             } else {
                 sys::NdisParameterString
             });
@@ -340,7 +358,9 @@ extern "win64" fn write(
             }
         }
     };
-    adapter.keywords.set(&read_unicode(keyword), Some(stored));
+    adapter
+        .keywords
+        .set(&kernel().registry, &read_unicode(keyword), Some(stored));
     Guest::from(status).store(sys::NDIS_STATUS_SUCCESS);
 }
 
@@ -362,6 +382,8 @@ extern "win64" fn close(opened: usize) {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::{Answer, address_bytes, convert, leading_number};
     use crate::Value;
     use ndis_sys as sys;

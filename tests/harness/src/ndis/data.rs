@@ -1,5 +1,6 @@
 //! Moving about in the data of a `NET_BUFFER`.
 
+use alloc::format;
 use ndis_sys::{self as sys, NDIS_STATUS, NET_BUFFER as Buffer};
 use wdk_sys::MDL;
 

@@ -1,7 +1,10 @@
 //! Registration of miniport drivers, and the parts of the driver object that NDIS takes over.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ndis_sys::{
     self as sys, NDIS_MINIPORT_DRIVER_CHARACTERISTICS as Characteristics,
@@ -372,6 +375,8 @@ extern "win64" fn routine_address(name: *const UNICODE_STRING) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::{HANDLERS, Handler, REQUIRED, handler_faults};
 
     #[test]

@@ -5,6 +5,8 @@ use super::contract::ERROR_LOG;
 use crate::export::{Module, exports};
 use crate::host::context::kernel;
 use crate::rules;
+use alloc::format;
+use alloc::vec::Vec;
 
 exports! { Module::Ndis;
     NdisWriteErrorLogEntry = write, 0..=2;

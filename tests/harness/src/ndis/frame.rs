@@ -1,6 +1,8 @@
 //! Frames that tests send, and how their bytes are spread over MDLs.
 
 use crate::sched::rng::Rng;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// How the bytes of a frame lie in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,6 +127,8 @@ fn random(total: usize, first: usize, rng: &mut Rng) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::{Frame, Layout, pieces};
     use crate::sched::rng::Rng;
 
@@ -146,7 +150,7 @@ mod tests {
     #[test]
     fn random_pieces_add_up_never_split_the_mac_header_and_differ() {
         let mut rng = Rng::new(7);
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = alloc::collections::BTreeSet::new();
         for round in 0..400_usize {
             let mut bytes = vec![0; 14 + round * 7 % 1600];
             if round % 2 == 0 && bytes.len() >= 18 {

@@ -1,6 +1,7 @@
 //! `NDIS_OBJECT_HEADER`: which revision and size of a structure a registered version asks for
 //! (ndis-contract.md 1.3).
 
+use alloc::format;
 use ndis_sys as sys;
 
 use super::contract::HEADER;

@@ -1,8 +1,10 @@
 //! The life of an adapter: initialise, restart, pause, halt, shut down. All of it runs on system threads at
 //! `PASSIVE_LEVEL`, in the orders of [`super::state`] only.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 
 use ndis_sys::{
     self as sys, NDIS_MINIPORT_INIT_PARAMETERS as InitParameters,

@@ -1,5 +1,7 @@
 //! `NET_BUFFER_LIST`s that NDIS passes down: built in guest memory, and compared when they come back.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use ndis_sys::{NET_BUFFER as Buffer, NET_BUFFER_LIST as List};
 use wdk_sys::MDL;
 

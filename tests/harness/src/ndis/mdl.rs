@@ -1,5 +1,8 @@
 //! Memory descriptor lists: those NDIS makes for drivers, those it makes for sends, and reading through any.
 
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
 use wdk_sys::MDL;
 
 use super::adapter;

@@ -6,6 +6,8 @@ use super::object::Kind;
 use crate::export::{Module, exports, told_to_fail};
 use crate::host::context::kernel;
 use crate::rules;
+use alloc::format;
+use alloc::string::String;
 
 exports! { Module::Ndis;
     NdisAllocateMemoryWithTagPriority = allocate, 0..=2, fallible;

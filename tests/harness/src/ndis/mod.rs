@@ -7,6 +7,8 @@
 //!
 //! Memory that the driver gives up is made inaccessible at once; what it may only read is mapped read-only.
 
+use alloc::vec::Vec;
+
 mod adapter;
 mod attribute_rules;
 mod attributes;
@@ -42,9 +44,9 @@ mod tests;
 mod timer;
 mod work;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use spin::Mutex;
 

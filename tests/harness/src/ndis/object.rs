@@ -1,6 +1,9 @@
 //! Everything a driver has allocated from NDIS and not given back.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use spin::Mutex;
 

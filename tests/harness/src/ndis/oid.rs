@@ -1,7 +1,11 @@
 //! Requests to the miniport: one at a time, with buffers that show every byte written beside the answer.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use ndis_sys::{
     self as sys, NDIS_OID_REQUEST as Request, NDIS_OID_REQUEST_METHOD_INFORMATION as MethodData,

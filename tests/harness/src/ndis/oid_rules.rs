@@ -1,5 +1,8 @@
 //! What must hold when a request is complete (ndis-contract.md 1.8, 4.7).
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use ndis_sys as sys;
 
 use super::contract::{OID_BUFFER, OID_COUNTS, OID_REVISION, OID_STATUS};
@@ -209,6 +212,9 @@ pub(crate) fn statistics_fault(data: &[u8], minor: u8) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
     use super::{Outcome, faults, statistics_fault};
     use crate::ndis::oid::OidKind;
     use ndis_sys as sys;

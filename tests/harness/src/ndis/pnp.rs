@@ -1,7 +1,7 @@
 //! NDIS as the function driver of a device: `AddDevice`, and the dispatch of every packet (ndis-contract.md 8.4).
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 
 use ndis_sys as sys;
 use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, IO_STACK_LOCATION, IRP, KEVENT};

@@ -1,6 +1,8 @@
 //! Pools of `NET_BUFFER_LIST`s and `NET_BUFFER`s. Every list and every buffer is a block of its own, so that what
 //! was freed is inaccessible at once.
 
+use alloc::format;
+use alloc::vec::Vec;
 use ndis_sys::{
     self as sys, NDIS_STATUS, NET_BUFFER as Buffer, NET_BUFFER_LIST as List,
     NET_BUFFER_LIST_CONTEXT as Context, NET_BUFFER_LIST_POOL_PARAMETERS as ListParameters,

@@ -1,7 +1,8 @@
 //! Low-power states of an adapter (ndis-contract.md 1.11).
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use alloc::format;
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 
 use ndis_sys as sys;
 

@@ -1,6 +1,7 @@
 //! `NdisGetRssProcessorInformation`: the processors RSS may use, at an offset and with a stride that differ from
 //! seed to seed, as the structure allows.
 
+use alloc::vec;
 use ndis_sys::{self as sys, NDIS_RSS_PROCESSOR, NDIS_RSS_PROCESSOR_INFO as Info, NDIS_STATUS};
 use wdk_sys::PROCESSOR_NUMBER;
 
@@ -97,6 +98,8 @@ extern "win64" fn information(handle: usize, out: *mut Info, size: *mut usize) -
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::{NDIS_RSS_PROCESSOR, Shape};
 
     #[test]

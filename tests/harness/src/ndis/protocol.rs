@@ -1,8 +1,12 @@
 //! The protocol driver above every adapter: what tests send, receive, hold and ask.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use ndis_sys as sys;
 use spin::Mutex;
@@ -529,7 +533,8 @@ impl Protocol<'_> {
 
     /// Sets a keyword for the next time the driver reads it; `None` removes it.
     pub fn set_keyword(&self, keyword: &str, value: Option<Value>) {
-        self.adapter.keywords.set(keyword, value);
+        let registry = &self.harness.kernel.registry;
+        self.adapter.keywords.set(registry, keyword, value);
     }
 
     /// Whether the driver asked to be removed (`NdisMRemoveMiniport`).

@@ -1,8 +1,10 @@
 //! The receive path: what is indicated, who holds it, and how it goes back.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use ndis_sys::{self as sys, NET_BUFFER as Buffer, NET_BUFFER_LIST as List};
 use spin::Mutex;

@@ -1,5 +1,9 @@
 //! What must hold for one received list (ndis-contract.md 1.7, 2.2, 3.3, 3.6).
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use ndis_sys as sys;
 
 use super::contract::{RECEIVE_CHAIN, RECEIVE_FILTER, RECEIVE_LENGTH, RECEIVE_OOB};
@@ -218,6 +222,9 @@ fn slots(seen: &Seen, faults: &mut Vec<(&'static Rule, String)>) {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
     use super::{LEFT_OVER, Limits, SLOTS, Seen, faults, headers, sys, wanted};
 
     const ADDRESS: [u8; 6] = [0, 0x16, 0x3E, 1, 2, 3];

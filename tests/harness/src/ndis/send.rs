@@ -1,8 +1,11 @@
 //! The send path: who owns a list, for how long, and in what condition it comes back.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ndis_sys::{self as sys, NET_BUFFER_LIST as List};
 use spin::Mutex;

@@ -1,5 +1,9 @@
 //! Checks of a completed send, as far as they are values only.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use ndis_sys as sys;
 
 use super::contract::{SEND_LSO, SEND_STATUS};
@@ -48,6 +52,8 @@ pub(crate) fn faults(status: i32, lso_before: u64, lso_after: u64) -> Vec<(&'sta
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::{NO_STATUS, faults, sys};
 
     fn ids(status: i32, before: u64, after: u64) -> Vec<&'static str> {

@@ -90,6 +90,10 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned;
+    use alloc::format;
+    use alloc::string::String;
+
     use super::{Event, State};
 
     const STATES: [State; 7] = [

@@ -1,7 +1,12 @@
 //! Status indications, and the link state they tell.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use ndis_sys::{self as sys, NDIS_LINK_STATE, NDIS_STATUS_INDICATION as Indication};
 use spin::Mutex;

@@ -1,5 +1,8 @@
 //! Timer objects: a `KTIMER` and a `KDPC` of NDIS's, with the miniport's function as the DPC routine.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use ndis_sys::{self as sys, NDIS_STATUS, NDIS_TIMER_CHARACTERISTICS as Characteristics};
 use wdk_sys::{KDPC, KTIMER};
 

@@ -1,5 +1,8 @@
 //! The requests of a device's life, each legal only in some states.
 
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
 use wdk_sys::{DRIVER_EXTENSION, DRIVER_OBJECT};
 
 use super::{NodeState, flags, minor, must_succeed, relations, request, resources};

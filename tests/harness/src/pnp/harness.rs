@@ -6,6 +6,8 @@ use super::{DeviceId, Identity, NodeState, actions};
 use crate::harness::{DriverId, Harness};
 use crate::host::context::kernel;
 use crate::sched::Stop;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 impl Harness {
     /// Puts a device on the root bus.

@@ -5,6 +5,9 @@ use crate::host::context::kernel;
 use crate::mem::guest::Guest;
 use crate::rtl::log::read_wide;
 use crate::rules;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// A device's identification, from its bus driver.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

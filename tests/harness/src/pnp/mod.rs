@@ -4,6 +4,9 @@
 //! any time after a start (ndis-contract.md 8.1). Every function here runs on a system thread at
 //! `PASSIVE_LEVEL`; [`crate::Harness`] offers each as a method.
 
+use alloc::format;
+use alloc::vec::Vec;
+
 pub(crate) mod actions;
 mod harness;
 pub(crate) mod identity;
@@ -11,7 +14,7 @@ pub(crate) mod relations;
 pub(crate) mod resources;
 pub(crate) mod root;
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use spin::Mutex;
 use wdk_sys::{DEVICE_OBJECT, IO_STACK_LOCATION};

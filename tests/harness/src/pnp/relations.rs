@@ -5,6 +5,8 @@ use crate::host::context::kernel;
 use crate::io::device::{BUS_ENUMERATED, INITIALIZING};
 use crate::mem::guest::Guest;
 use crate::rules;
+use alloc::format;
+use alloc::vec::Vec;
 
 /// What an enumeration changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

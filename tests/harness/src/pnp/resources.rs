@@ -1,5 +1,9 @@
 //! Hardware resources: what a root device has, what its driver asks for, what it is given.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use wdk_sys::{
     CM_PARTIAL_RESOURCE_DESCRIPTOR, CM_RESOURCE_LIST, IO_RESOURCE_DESCRIPTOR,
     IO_RESOURCE_REQUIREMENTS_LIST,

@@ -1,5 +1,7 @@
 //! Devices of the harness's own root bus: dispatched here, without a driver image.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use wdk_sys::{DEVICE_CAPABILITIES, IO_STACK_LOCATION, IRP};
 
 use super::{Identity, MAJOR_PNP, MAJOR_POWER, Resources, minor};

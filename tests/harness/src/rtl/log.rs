@@ -1,5 +1,11 @@
 //! `DbgPrint` and `DbgPrintEx`: formatted and kept, never printed by themselves.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
 use spin::Mutex;
 
 use crate::export::{Module, exports};
@@ -80,7 +86,7 @@ struct Conversion {
     word: bool,
 }
 
-fn number(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> usize {
+fn number(chars: &mut core::iter::Peekable<core::str::Chars<'_>>) -> usize {
     let mut value = 0_usize;
     while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
         value = value * 10 + digit as usize;
@@ -264,6 +270,8 @@ extern "win64" fn print_list(_component: u32, _level: u32, text: usize, list: *c
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
+
     use super::format;
 
     fn with(text: &str, arguments: &[usize]) -> String {

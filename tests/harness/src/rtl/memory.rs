@@ -2,6 +2,8 @@
 
 use crate::export::{Module, exports};
 use crate::mem::guest::{read_bytes, write_bytes};
+use alloc::vec;
+use alloc::vec::Vec;
 
 exports! { Module::Ntoskrnl;
     memcpy = copy, 0..=15;

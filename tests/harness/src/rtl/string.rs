@@ -1,5 +1,8 @@
 //! Counted strings, versions and other small run-time library functions.
 
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use wdk_sys::{ANSI_STRING, UNICODE_STRING};
 
 use crate::export::{Module, exports};

@@ -1,7 +1,8 @@
 //! One virtual processor.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use spin::Mutex;
 
@@ -10,6 +11,16 @@ use spin::Mutex;
 pub(crate) struct PendingInterrupt {
     pub irql: u8,
     pub vector: u32,
+}
+
+impl PendingInterrupt {
+    /// The level is the vector divided by 16, as on x64.
+    fn new(vector: u32) -> Self {
+        Self {
+            irql: u8::try_from(vector / 16).unwrap_or(15).min(15),
+            vector,
+        }
+    }
 }
 
 /// A spin lock held on a processor.
@@ -29,7 +40,8 @@ pub(crate) struct Cpu {
     idle: AtomicU32,
     ready: Mutex<VecDeque<u32>>,
     dpcs: Mutex<VecDeque<usize>>,
-    interrupts: Mutex<Vec<PendingInterrupt>>,
+    /// Pending vectors, one bit each.
+    interrupts: [AtomicU64; 4],
     pub(crate) held: Mutex<Vec<HeldLock>>,
     interrupts_enabled: AtomicBool,
     /// Address of the KDPC whose routine runs now.
@@ -45,7 +57,7 @@ impl Cpu {
             idle: AtomicU32::new(0),
             ready: Mutex::new(VecDeque::new()),
             dpcs: Mutex::new(VecDeque::new()),
-            interrupts: Mutex::new(Vec::new()),
+            interrupts: [const { AtomicU64::new(0) }; 4],
             held: Mutex::new(Vec::new()),
             interrupts_enabled: AtomicBool::new(true),
             running_dpc: Mutex::new(None),
@@ -124,38 +136,43 @@ impl Cpu {
         !self.dpcs.lock().is_empty()
     }
 
-    pub(crate) fn raise(&self, interrupt: PendingInterrupt) {
-        let mut pending = self.interrupts.lock();
-        if !pending.contains(&interrupt) {
-            pending.push(interrupt);
+    /// Marks `interrupt` as pending. Takes no lock: a real interrupt may call it in the middle of anything.
+    pub(crate) fn raise(&self, vector: u32) {
+        if let Some(word) = self.interrupts.get(vector as usize / 64) {
+            word.fetch_or(1 << (vector % 64), Ordering::AcqRel);
         }
+    }
+
+    /// The highest pending vector that the processor's level allows.
+    fn allowed_interrupt(&self) -> Option<PendingInterrupt> {
+        if !self.interrupts_enabled.load(Ordering::Acquire) {
+            return None;
+        }
+        let irql = self.irql();
+        [0_u32, 64, 128, 192]
+            .into_iter()
+            .zip(&self.interrupts)
+            .rev()
+            .find_map(|(base, word)| {
+                let bit = word.load(Ordering::Acquire).checked_ilog2()?;
+                Some(PendingInterrupt::new(base + bit))
+            })
+            .filter(|interrupt| interrupt.irql > irql)
     }
 
     /// Takes the highest interrupt that the processor's level allows.
     pub(crate) fn take_interrupt(&self) -> Option<PendingInterrupt> {
-        if !self.interrupts_enabled.load(Ordering::Acquire) {
-            return None;
-        }
-        let mut pending = self.interrupts.lock();
-        let irql = self.irql();
-        let best = pending
-            .iter()
-            .enumerate()
-            .filter(|(_, interrupt)| interrupt.irql > irql)
-            .max_by_key(|(_, interrupt)| interrupt.irql)
-            .map(|(index, _)| index)?;
-        Some(pending.remove(best))
+        let interrupt = self.allowed_interrupt()?;
+        let word = self.interrupts.get(interrupt.vector as usize / 64)?;
+        word.fetch_and(!(1 << (interrupt.vector % 64)), Ordering::AcqRel);
+        Some(interrupt)
     }
 
     fn has_interrupt(&self) -> bool {
-        self.interrupts_enabled.load(Ordering::Acquire)
-            && self
-                .interrupts
-                .lock()
-                .iter()
-                .any(|interrupt| interrupt.irql > self.irql())
+        self.allowed_interrupt().is_some()
     }
 
+    #[cfg(feature = "linux")]
     pub(crate) fn enable_interrupts(&self, on: bool) {
         self.interrupts_enabled.store(on, Ordering::Release);
     }

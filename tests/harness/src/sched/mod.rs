@@ -5,15 +5,18 @@
 //! test's own stack) picks a processor by the seed, switches to its current fiber, and gets control back at
 //! the fiber's next preemption point (any import) or when it blocks.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 pub(crate) mod cpu;
 pub(crate) mod deliver;
 pub(crate) mod events;
 pub(crate) mod rng;
 pub(crate) mod thread;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use spin::Mutex;
 
@@ -198,6 +201,18 @@ impl Sched {
             *self.current().state.lock() = State::Ready;
             self.block();
         }
+    }
+
+    /// A real interrupt was taken on the running processor. Takes no lock.
+    #[cfg(not(feature = "linux"))]
+    pub(crate) fn raise_here(&self, vector: u32) {
+        self.cpu().raise(vector);
+    }
+
+    /// Driver code was interrupted by a real interrupt: runs what that makes due.
+    #[cfg(not(feature = "linux"))]
+    pub(crate) fn preempt_driver(&self) {
+        self.preemption_point();
     }
 
     /// One turn of a busy wait: another processor must run before this one can go on.

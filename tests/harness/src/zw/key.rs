@@ -1,5 +1,9 @@
 //! Registry keys as drivers open them.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use wdk_sys::{OBJECT_ATTRIBUTES, UNICODE_STRING};
 
 use super::registry::Value;

@@ -1,6 +1,8 @@
 //! The registry: an in-memory tree of keys and typed values.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use spin::Mutex;
 

@@ -4,9 +4,14 @@
     reason = "plays a driver: raw pointers from NDIS, structures of plain data"
 )]
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use ndis_sys::{
     self as sys, NDIS_CONFIGURATION_OBJECT, NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES as General,

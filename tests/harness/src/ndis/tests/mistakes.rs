@@ -1,5 +1,9 @@
 //! Each rule of the contract, broken by a miniport that is right otherwise.
 
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
 use ndis_sys as sys;
 
 use super::fake::{ADDRESS, Fake};

@@ -4,7 +4,9 @@
     reason = "plays a driver: structures of plain data on its own stack"
 )]
 
-use std::sync::atomic::Ordering;
+use alloc::borrow::ToOwned;
+use alloc::vec;
+use core::sync::atomic::Ordering;
 
 use ndis_sys::{
     self as sys, NDIS_LINK_STATE, NDIS_OID_REQUEST as Request,

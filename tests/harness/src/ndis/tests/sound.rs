@@ -1,5 +1,8 @@
 //! What the protocol side offers, shown with a miniport that is right.
 
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use ndis_sys as sys;
 
 use super::fake::ADDRESS;

@@ -1,0 +1,8 @@
+//! The Linux process as host.
+
+pub(crate) mod cell;
+pub(crate) mod memory;
+pub(crate) mod trap;
+
+/// What [`crate::host::trap::Fault::number`] counts.
+pub(crate) const FAULT_NUMBER: &str = "signal";
