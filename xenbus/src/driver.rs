@@ -21,6 +21,8 @@ use crate::fdo::Fdo;
 
 /// See [`wants_unplug`].
 static UNPLUG: AtomicBool = AtomicBool::new(false);
+/// Value of `TwoLevelEventChannels`.
+static TWO_LEVEL: AtomicBool = AtomicBool::new(false);
 
 /// The driver object, which outlives every device of the driver.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +85,13 @@ fn read_parameters(registry_path: UnicodeStr<'_>, irql: &Passive<'_>) {
     };
     let unplug = key.read_dword(nt::utf16!("UnplugNetworkCards"));
     UNPLUG.store(unplug.is_ok_and(|value| value != 0), Ordering::Relaxed);
+    let two_level = key.read_dword(nt::utf16!("TwoLevelEventChannels"));
+    TWO_LEVEL.store(two_level.is_ok_and(|value| value != 0), Ordering::Relaxed);
+}
+
+/// Whether the administrator wants the 2-level event channel ABI though Xen may have FIFO.
+pub(crate) fn wants_two_level() -> bool {
+    TWO_LEVEL.load(Ordering::Relaxed)
 }
 
 /// Whether emulated network cards are to leave when the bus starts: only if the administrator, or the

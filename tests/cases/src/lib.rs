@@ -8,11 +8,16 @@
 
 extern crate alloc;
 
+mod content;
+mod demo;
 pub mod rss;
 mod stack;
 mod system;
 mod traffic;
+pub mod transfer;
 
+pub use demo::{Outcome, Plan, transfer};
+pub use smoltcp::wire::Ipv4Address;
 pub use stack::{End, Progress, Stack};
 pub use system::{Below, Child, System};
 pub use traffic::{GuestStack, Moved};
@@ -24,6 +29,11 @@ pub trait Machine {
 
     /// The Windows machine.
     fn system_mut(&mut self) -> &mut System;
+
+    /// Lets up to `ticks` (100 ns units) pass; less if something comes for a stack, where time is real.
+    fn wait(&mut self, ticks: u64) {
+        self.system_mut().pass(ticks);
+    }
 
     /// The hash that a frame received on interface `handle` must carry, by the function that was set; `None` if it
     /// must carry none.

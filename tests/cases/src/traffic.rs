@@ -111,7 +111,7 @@ impl GuestStack {
         }
     }
 
-    /// Lets the stacks work until `done` says so, for at most `seconds` of virtual time.
+    /// Lets the stacks work until `done` says so, for at most `seconds` of the machine's time.
     ///
     /// # Panics
     /// When the time is over.
@@ -119,29 +119,41 @@ impl GuestStack {
         &mut self,
         machine: &mut M,
         seconds: u64,
-        mut done: impl FnMut(&mut Self, &M) -> bool,
+        done: impl FnMut(&mut Self, &M) -> bool,
     ) {
+        let ended = self.try_run(machine, seconds, done);
+        assert!(
+            ended,
+            "not done after {seconds} s: {:?}\n{}",
+            self.stack.progress(),
+            machine.system().story()
+        );
+    }
+
+    /// As [`GuestStack::run`]; false when the time is over.
+    pub fn try_run<M: Machine>(
+        &mut self,
+        machine: &mut M,
+        seconds: u64,
+        mut done: impl FnMut(&mut Self, &M) -> bool,
+    ) -> bool {
         let end = machine.system().harness().now() + seconds * SECOND;
         while !done(self, machine) {
             if self.turn(machine) {
                 continue;
             }
             let now = machine.system().harness().now();
-            assert!(
-                now < end,
-                "not done after {seconds} s: {:?}\n{}",
-                self.stack.progress(),
-                machine.system().story()
-            );
+            if now >= end {
+                return false;
+            }
             // Nothing at this moment: time goes to the next thing that is due on either side.
             let next = self
                 .stack
                 .next_deadline(now)
                 .unwrap_or(end)
                 .min(now + SECOND / 100);
-            machine
-                .system_mut()
-                .pass(next.saturating_sub(now).clamp(100, SECOND / 100));
+            machine.wait(next.saturating_sub(now).clamp(100, SECOND / 100));
         }
+        true
     }
 }

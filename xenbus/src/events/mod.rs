@@ -87,8 +87,13 @@ impl Events {
     /// Sets up the FIFO ABI, else the 2-level one. No port has an owner, and nothing interrupts yet.
     pub(crate) fn new(platform: PoolArc<Platform>, hole: PoolArc<Hole>) -> Result<Self> {
         let processors = platform.processors().len();
+        let fifo = if crate::driver::wants_two_level() {
+            None
+        } else {
+            Some(FifoMemory::new(processors)?)
+        };
         let mut events = Self {
-            fifo: Some(FifoMemory::new(processors)?),
+            fifo,
             live: AtomicBool::new(true),
             ports: PoolSlice::try_from_fn(TAG, PORTS_MAX, |_| PortSlot::default())?,
             lanes: PoolSlice::try_from_fn(TAG, processors, |_| Lane::new())?,
@@ -104,14 +109,15 @@ impl Events {
     /// left control blocks.
     fn choose_abi(&mut self) {
         let xen = self.platform.xen;
-        let Some(memory) = &self.fifo else { return };
-        let fifo = memory.register(&self.platform).is_ok()
-            || (reset::reset(xen).is_ok() && memory.register(&self.platform).is_ok());
+        let fifo = self.fifo.as_ref().is_some_and(|memory| {
+            memory.register(&self.platform).is_ok()
+                || (reset::reset(xen).is_ok() && memory.register(&self.platform).is_ok())
+        });
         if fifo {
             log_info!("event channels: FIFO");
             return;
         }
-        // Half a FIFO set-up would keep Xen writing to pages that go now.
+        // Half a FIFO set-up, or that of a driver before us, would keep Xen writing to pages that go.
         if reset::reset(xen).is_err() {
             log_error!("event channels cannot be reset");
         }

@@ -229,6 +229,9 @@ impl Sched {
 
     /// Runs one processor, or one poll of the platform. Returns whether anything could run.
     fn step(&self, kernel: &Kernel) -> bool {
+        #[cfg(not(feature = "linux"))]
+        self.now
+            .fetch_max(crate::host::bare::host().now(), Ordering::AcqRel);
         self.events.fire_due(self);
         let runnable: Vec<u32> = self
             .cpus
@@ -296,14 +299,37 @@ impl Sched {
             if done() {
                 return Ok(());
             }
-            match self.events.next_due() {
-                Some(due) if due <= deadline => {
-                    self.now.fetch_max(due, Ordering::AcqRel);
-                    steps = 0;
-                }
-                _ => return Err(Stop::Idle),
+            if !self.pass_time(deadline) {
+                return Err(Stop::Idle);
             }
+            steps = 0;
         }
+    }
+
+    /// Moves virtual time on to what is due next; false if that is not before `deadline`.
+    #[cfg(feature = "linux")]
+    fn pass_time(&self, deadline: u64) -> bool {
+        let due = self.events.next_due().filter(|due| *due <= deadline);
+        if let Some(due) = due {
+            self.now.fetch_max(due, Ordering::AcqRel);
+        }
+        due.is_some()
+    }
+
+    /// Waits for what is due next, or for an interrupt; false if it is past `deadline`.
+    #[cfg(not(feature = "linux"))]
+    fn pass_time(&self, deadline: u64) -> bool {
+        let host = crate::host::bare::host();
+        let now = self.now.fetch_max(host.now(), Ordering::AcqRel);
+        if now.max(host.now()) >= deadline {
+            return false;
+        }
+        let until = self
+            .events
+            .next_due()
+            .map_or(deadline, |due| due.min(deadline));
+        host.idle(Some(until), &|| self.cpus.iter().any(Cpu::can_run));
+        true
     }
 
     /// Moves virtual time forward to `to`, without running anything.
