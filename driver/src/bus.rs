@@ -403,6 +403,14 @@ impl Bus {
     }
 }
 
+impl Bus {
+    /// Says that the adapter is connected: emulated cards are not needed.
+    pub(crate) fn report_working(&self, _irql: &Passive<'_>) {
+        // SAFETY: the table is live.
+        unsafe { (self.table.report_working)(self.context()) }
+    }
+}
+
 impl Drop for Bus {
     fn drop(&mut self) {
         if let Some(dereference) = self.table.header.dereference {

@@ -14,6 +14,7 @@ use xenstore::path::PathBuf;
 use crate::TAG;
 use crate::bus::Bus;
 use crate::device::OnceDevice;
+use crate::emulated::Cards;
 use crate::grants::Owner;
 
 /// Bytes of `device/vif/N`.
@@ -24,6 +25,8 @@ const PATH_MAX: usize = 32;
 pub(crate) struct Child {
     pub(crate) vif: VifId,
     pub(crate) owner: Owner,
+    /// Its card counts there.
+    pub(crate) cards: PoolArc<Cards>,
     path: PathBuf<PATH_MAX>,
     /// Its physical device object.
     pub(crate) device: OnceDevice,
@@ -37,12 +40,13 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(crate) fn new(vif: VifId, owner: Owner) -> Result<PoolArc<Self>> {
+    pub(crate) fn new(vif: VifId, owner: Owner, cards: PoolArc<Cards>) -> Result<PoolArc<Self>> {
         let number = vif.instance_id();
         let path = PathBuf::join(&[VIF_DIRECTORY, number.as_str()]);
         let child = Self {
             vif,
             owner,
+            cards,
             path: path.map_err(|_| Status::INVALID_PARAMETER)?,
             device: OnceDevice::new(),
             position: SpinLock::new(Position::new()),

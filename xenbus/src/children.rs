@@ -15,6 +15,7 @@ use crate::bus::Bus;
 use crate::child::Child;
 use crate::device::{self, Extension};
 use crate::driver::Driver;
+use crate::emulated::Cards;
 use crate::grants::Owner;
 use crate::owned::Storage;
 use crate::pdo::Pdo;
@@ -26,6 +27,8 @@ pub(crate) struct Children {
     driver: Driver,
     /// Physical device object of the bus: whose relations change.
     parent: DeviceRef,
+    /// Which of them work.
+    cards: PoolArc<Cards>,
     /// Rank: 1. A child's position is taken under it.
     list: SpinLock<List>,
     /// The bus, while it is started. Rank: leaf.
@@ -80,10 +83,16 @@ impl Children {
         let children = Self {
             driver,
             parent,
+            cards: PoolArc::try_new(TAG, Cards::new(parent))?,
             list: SpinLock::new(list),
             bus: SpinLock::new(None),
         };
         Ok(PoolArc::try_new(TAG, children)?)
+    }
+
+    /// Which of the children's cards work.
+    pub(crate) fn cards(&self) -> &Cards {
+        &self.cards
     }
 
     /// Names the bus that started children use; none when it stops.
@@ -141,7 +150,7 @@ impl Children {
     }
 
     fn make(this: &PoolArc<Self>, vif: VifId, owner: Owner, irql: &mut Passive<'_>) -> Result<()> {
-        let child = Child::new(vif, owner)?;
+        let child = Child::new(vif, owner, this.cards.clone())?;
         let pdo = Pdo::new(child.clone(), this.clone())?;
         let spec = DeviceSpec {
             device_type: wdk_sys::FILE_DEVICE_UNKNOWN,

@@ -5,7 +5,7 @@
 )]
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nt::device::{Attachment, Device, DeviceRef, DeviceSpec};
 use nt::irql::Passive;
@@ -14,14 +14,18 @@ use nt::registry::{Access, Key};
 use nt::status::{Result, Status};
 use nt::unicode::UnicodeStr;
 use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
+use xenbus_core::platform::unplug::Policy;
 
 use crate::device::Extension;
 use crate::dispatch;
 use crate::fdo::Fdo;
 
-/// See [`wants_unplug`].
-static UNPLUG: AtomicBool = AtomicBool::new(false);
-/// Value of `TwoLevelEventChannels`.
+/// No value of the parameter: none that makes sense.
+const NOT_SET: u32 = u32::MAX;
+
+/// The parameter `UnplugNetworkCards`; see [`unplug_policy`].
+static UNPLUG: AtomicU32 = AtomicU32::new(NOT_SET);
+/// The parameter `TwoLevelEventChannels`; see [`wants_two_level`].
 static TWO_LEVEL: AtomicBool = AtomicBool::new(false);
 
 /// The driver object, which outlives every device of the driver.
@@ -84,7 +88,7 @@ fn read_parameters(registry_path: UnicodeStr<'_>, irql: &Passive<'_>) {
         return;
     };
     let unplug = key.read_dword(nt::utf16!("UnplugNetworkCards"));
-    UNPLUG.store(unplug.is_ok_and(|value| value != 0), Ordering::Relaxed);
+    UNPLUG.store(unplug.unwrap_or(NOT_SET), Ordering::Relaxed);
     let two_level = key.read_dword(nt::utf16!("TwoLevelEventChannels"));
     TWO_LEVEL.store(two_level.is_ok_and(|value| value != 0), Ordering::Relaxed);
 }
@@ -94,11 +98,12 @@ pub(crate) fn wants_two_level() -> bool {
     TWO_LEVEL.load(Ordering::Relaxed)
 }
 
-/// Whether emulated network cards are to leave when the bus starts: only if the administrator, or the
-/// installer of a driver for the interfaces, says so. Without such a driver the guest would have no
-/// network.
-pub(crate) fn wants_unplug() -> bool {
-    UNPLUG.load(Ordering::Relaxed)
+/// What the administrator says about emulated network cards.
+pub(crate) fn unplug_policy() -> Policy {
+    match UNPLUG.load(Ordering::Relaxed) {
+        NOT_SET => Policy::Automatic,
+        value => Policy::from_parameter(Some(value)),
+    }
 }
 
 /// # Safety

@@ -143,7 +143,7 @@ impl Fdo {
     }
 
     fn start_bus(&self, resources: &Resources, irql: &mut Passive<'_>) -> Result<()> {
-        let unplug = driver::wants_unplug();
+        let unplug = self.children.cards().start(driver::unplug_policy(), irql);
         if unplug && platform::is_xen() {
             platform::unplug_network_cards();
         }

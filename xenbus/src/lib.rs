@@ -30,6 +30,7 @@ mod control;
 mod device;
 mod dispatch;
 mod driver;
+mod emulated;
 mod events;
 mod exclusive;
 mod fdo;

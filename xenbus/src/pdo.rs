@@ -108,10 +108,12 @@ impl Pdo {
                 if request != Request::SurpriseRemoval {
                     self.child.stopped(irql);
                 }
+                self.leaves(request, irql);
                 (Status::SUCCESS, After::Keep)
             }
             Answer::ReleaseAndDelete => {
                 self.child.stopped(irql);
+                self.leaves(request, irql);
                 self.children.forget(&self.child, irql);
                 (Status::SUCCESS, After::Delete)
             }
@@ -130,10 +132,20 @@ impl Pdo {
                 }
             }
             // What a surprise removal left for now.
-            Request::Remove => self.child.stopped(irql),
+            Request::Remove => {
+                self.child.stopped(irql);
+                self.leaves(request, irql);
+            }
             _ => {}
         }
         Status::SUCCESS
+    }
+
+    /// Its driver is taken off the device, which a stop for new resources does not do.
+    fn leaves(&self, request: Request, irql: &mut Passive<'_>) {
+        if matches!(request, Request::Remove | Request::SurpriseRemoval) {
+            self.child.cards.removed(self.child.vif, irql);
+        }
     }
 
     fn relations(&self, irp: &mut Irp, irql: &Passive<'_>) -> Option<Status> {

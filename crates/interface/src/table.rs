@@ -236,4 +236,8 @@ pub struct XenbusInterface {
 
     /// Asks that the device be ejected or restarted: the backend is gone. IRQL = `PASSIVE_LEVEL`.
     pub request_eject: unsafe extern "C" fn(context: *mut c_void),
+
+    /// Says that the child is connected to its backend: the guest has a network without emulated
+    /// cards, which may be unplugged at the next start of the system. IRQL = `PASSIVE_LEVEL`.
+    pub report_working: unsafe extern "C" fn(context: *mut c_void),
 }

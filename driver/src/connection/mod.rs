@@ -324,6 +324,7 @@ impl<'a> Worker<'a> {
             Action::EnableTraffic => {
                 self.enable(true, irql);
                 self.apply_rss(irql);
+                adapter.bus().report_working(irql);
             }
             Action::StopTraffic => {
                 self.enable(false, irql);

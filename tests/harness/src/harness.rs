@@ -352,6 +352,12 @@ impl Harness {
         self.kernel.registry.set(key, name, value);
     }
 
+    /// A registry value, if it is there.
+    #[must_use]
+    pub fn registry(&self, key: &str, name: &str) -> Option<Value> {
+        self.kernel.registry.get(key, name)
+    }
+
     /// What simulated hardware holds on to.
     #[must_use]
     pub fn machine(&self) -> Machine {

@@ -1,10 +1,12 @@
 //! The INF files as Wine's setupapi reads them: a parser that is not ours.
 //!
-//! Runs only where Wine is installed (Debian: `apt-get install wine64`), and says so otherwise.
+//! Runs only where Wine is installed (Debian: `apt-get install --no-install-recommends wine64`, which
+//! `cargo xtask test` does when it may), and says so otherwise.
 #![forbid(unsafe_code)]
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,6 +16,16 @@ use xenbus_core::enumerate::HARDWARE_IDS;
 
 /// Where Debian's packages put the 64-bit Wine.
 const WINE: [&str; 3] = ["wine64", "/usr/lib/wine/wine64", "wine"];
+
+/// Where packages put Wine's own DLLs.
+const DLLS: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/wine/x86_64-windows",
+    "/usr/lib/wine/x86_64-windows",
+    "/usr/lib64/wine/x86_64-windows",
+];
+
+/// Seconds until a Wine that hangs is killed. A run takes one; making a prefix takes fifteen.
+const PATIENCE: &str = "120";
 
 /// The directory number of the driver store, which Wine does not know, as Wine writes it.
 const UNKNOWN_DIRECTORY: &str = r"C:\windows\system32\unknown";
@@ -48,17 +60,39 @@ fn build_list() -> PathBuf {
     program
 }
 
+/// Makes a place for Wine to live in, a "prefix". Wine would fill it with copies of all its DLLs,
+/// 700 MB; links to them do, where they are found.
+fn make_prefix() -> PathBuf {
+    let prefix = scratch("wine");
+    // What an earlier run, or another Wine, left.
+    if prefix.exists() {
+        fs::remove_dir_all(&prefix).unwrap();
+    }
+    let system = prefix.join("drive_c/windows/system32");
+    fs::create_dir_all(&system).unwrap();
+    if let Some(dlls) = DLLS.into_iter().find(|dlls| Path::new(dlls).is_dir()) {
+        for dll in fs::read_dir(dlls).unwrap() {
+            let dll = dll.unwrap();
+            symlink(dll.path(), system.join(dll.file_name())).unwrap();
+        }
+        // Says that the prefix is not to be brought up to date.
+        fs::write(prefix.join(".update-timestamp"), "disable\n").unwrap();
+    }
+    prefix
+}
+
 /// All lines of a file, as setupapi gives them.
-fn listed(wine: &str, program: &Path, name: &str, text: &str) -> Vec<String> {
+fn listed(wine: &str, prefix: &Path, program: &Path, name: &str, text: &str) -> Vec<String> {
     // The program takes a name without spaces, and setupapi one with a folder.
     let folder = std::env::temp_dir().join(format!("netfront-inf-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join(name);
     fs::write(&file, text).unwrap();
-    let output = Command::new(wine)
+    let output = Command::new("timeout")
+        .args(["--kill-after=5", PATIENCE, wine])
         .arg(program)
         .arg(format!("Z:{}", file.display()).replace('/', "\\"))
-        .env("WINEPREFIX", scratch("wine"))
+        .env("WINEPREFIX", prefix)
         .env("WINEDEBUG", "-all")
         // No offers to download Mono and Gecko.
         .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
@@ -111,13 +145,14 @@ fn setupapi_reads_what_our_parser_reads() {
         return;
     };
     let program = build_list();
+    let prefix = make_prefix();
     let mut all = Vec::new();
     for name in ["xenbus.inf", "netfront.inf"] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../inf")
             .join(name);
         let text = fs::read_to_string(file).unwrap();
-        let listed = listed(wine, &program, name, &text);
+        let listed = listed(wine, &prefix, &program, name, &text);
         assert_eq!(listed, parsed(&text), "{name}");
         all.extend(listed);
     }
@@ -130,6 +165,8 @@ fn setupapi_reads_what_our_parser_reads() {
         assert!(has(&format!("_Install|{id}")), "{id}");
     }
     for service in ["xenbus", "netfront"] {
+        let added = format!("|AddService|{service}_rs|");
+        assert!(all.iter().any(|line| line.contains(&added)), "{added}");
         assert!(
             has(&format!("|ServiceBinary|%13%\\{service}.sys")),
             "{service}"

@@ -285,3 +285,16 @@ pub(super) unsafe extern "C" fn request_eject(context: *mut c_void) {
         crate::device::request_eject(device);
     }
 }
+
+/// # Safety
+/// As [`interface::XenbusInterface::report_working`] says.
+pub(super) unsafe extern "C" fn report_working(context: *mut c_void) {
+    // SAFETY: a function of the table, with its context.
+    let child = unsafe { raw::child(context) };
+    // SAFETY: called at PASSIVE_LEVEL.
+    let mut irql = unsafe { raw::passive() };
+    // A child whose device is being removed has no bus any more, and is not to be on record.
+    if child.bus(&mut irql).is_some() {
+        child.cards.works(child.vif, &mut irql);
+    }
+}

@@ -32,5 +32,6 @@ pub(super) fn table(child: &PoolArc<Child>, offer: Offer) -> XenbusInterface {
         suspend_register: store::suspend_register,
         suspend_unregister: store::suspend_unregister,
         request_eject: store::request_eject,
+        report_working: store::report_working,
     }
 }

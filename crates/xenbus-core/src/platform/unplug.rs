@@ -1,211 +1,179 @@
-//! Unplugging emulated devices (docs/misc/hvm-emulated-unplug.pandoc of Xen).
+//! When emulated network cards are made to leave.
 //!
-//! 1. Read 16 bits at port 0x10: 0x49D2, or there is no one to talk to.
-//! 2. Read 8 bits at 0x12: the protocol's version. From 1 on, name the product (16 bits to 0x12) and its build
-//!    (32 bits to 0x10), and read 0x10 again: 0xD249 means these drivers are refused, and nothing is unplugged.
-//! 3. Write the mask of devices to 0x10. They are gone, until the guest is reset; after a resume from suspend or
-//!    hibernation the steps are due again.
+//! Xen gives a guest an emulated card and a paravirtual interface for the same network. The emulated one
+//! can be unplugged until the next reset of the guest, all at once. Done too eagerly that costs the guest
+//! its network, so it is done only for cards that are known to work:
 //!
-//! Whoever has seen either magic number may write log lines to port 0x12, byte by byte.
+//! 1. A card whose driver has connected to its backend *works*. The first one that does is recorded.
+//! 2. The next start of the system finds the record and unplugs. The record is taken back at once, and
+//!    made again when a card works again: a system that hangs or has lost its driver meanwhile comes up
+//!    with its emulated cards the time after.
+//! 3. When the last working card is removed (its driver uninstalled, its device disabled) the record is
+//!    taken back: the next start leaves the emulated cards alone.
+//!
+//! A parameter of the driver overrides all this. How unplugging works is `hypervisor::ports`.
 
-use xen_abi::platform_pci::{
-    LOG_PORT, UNPLUG_ALL_NICS, UNPLUG_MAGIC, UNPLUG_PORT, UNPLUG_REFUSED, VERSION_PORT,
-};
+use crate::enumerate::{VIFS_MAX, VifId};
 
-/// Access to I/O ports, each call one instruction.
-pub trait Ports {
-    /// Reads a byte.
-    fn read_u8(&mut self, port: u16) -> u8;
-    /// Reads two bytes.
-    fn read_u16(&mut self, port: u16) -> u16;
-    /// Writes a byte.
-    fn write_u8(&mut self, port: u16, value: u8);
-    /// Writes two bytes.
-    fn write_u16(&mut self, port: u16, value: u16);
-    /// Writes four bytes.
-    fn write_u32(&mut self, port: u16, value: u32);
+/// What the administrator wants (`UnplugNetworkCards`, a `REG_DWORD` of the service's parameters).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Unplug what is not needed: no parameter, or one that makes no sense.
+    #[default]
+    Automatic,
+    /// Parameter 0.
+    Never,
+    /// Parameter 1: even when no card has ever worked.
+    Always,
 }
 
-/// Who unplugs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Product {
-    /// Number allocated on xen-devel; 0xFFFF for drivers without one.
-    pub number: u16,
-    /// Build of the drivers; the host can refuse single builds.
-    pub build: u32,
-}
-
-/// How it went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The devices of the mask are gone.
-    Unplugged {
-        /// Version of the protocol.
-        version: u8,
-    },
-    /// The host refuses these drivers: stay on emulated devices.
-    Refused,
-    /// No platform device answers.
-    Absent {
-        /// What was read instead of the magic number.
-        found: u16,
-    },
-}
-
-/// Makes the network cards leave. Disks are other drivers' business and never touched.
-pub fn unplug_nics(ports: &mut impl Ports, product: Product) -> Outcome {
-    match ports.read_u16(UNPLUG_PORT) {
-        UNPLUG_MAGIC => {}
-        // An earlier driver of this boot was refused. Being another product may make a difference, but a host
-        // that blocks drivers is not to be argued with.
-        UNPLUG_REFUSED => return Outcome::Refused,
-        found => return Outcome::Absent { found },
-    }
-    let version = ports.read_u8(VERSION_PORT);
-    if version != 0 {
-        ports.write_u16(VERSION_PORT, product.number);
-        ports.write_u32(UNPLUG_PORT, product.build);
-        match ports.read_u16(UNPLUG_PORT) {
-            UNPLUG_MAGIC => {}
-            UNPLUG_REFUSED => return Outcome::Refused,
-            found => return Outcome::Absent { found },
+impl Policy {
+    /// From the parameter.
+    pub const fn from_parameter(value: Option<u32>) -> Self {
+        match value {
+            Some(0) => Self::Never,
+            Some(1) => Self::Always,
+            _ => Self::Automatic,
         }
     }
-    ports.write_u16(UNPLUG_PORT, UNPLUG_ALL_NICS);
-    Outcome::Unplugged { version }
 }
 
-/// Longest log line; the device model limits the rate.
-pub const LOG_LINE_MAX: usize = 120;
+/// What is to be done when the bus starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Unplug, again after each resume of the domain.
+    pub unplug: bool,
+    /// What is on record may be wrong: write [`Cards::record`].
+    pub write: bool,
+}
 
-/// Writes a line to the device model's log, unless no one is there to read it. Control characters become dots.
-pub fn log(ports: &mut impl Ports, outcome: Outcome, line: &str) {
-    if matches!(outcome, Outcome::Absent { .. }) {
-        return;
+/// Which cards work, from the bus's first start to its removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cards {
+    /// The cards that work.
+    working: [Option<VifId>; VIFS_MAX],
+    /// What the first start decided.
+    decision: Option<bool>,
+}
+
+impl Default for Cards {
+    fn default() -> Self {
+        Self {
+            working: [None; VIFS_MAX],
+            decision: None,
+        }
     }
-    for byte in line.bytes().take(LOG_LINE_MAX) {
-        ports.write_u8(
-            LOG_PORT,
-            if byte.is_ascii_graphic() || byte == b' ' {
-                byte
-            } else {
-                b'.'
-            },
-        );
+}
+
+impl Cards {
+    /// The bus starts, with this on record. Only its first start decides: later ones are changes of
+    /// resources, in the same session of the system.
+    pub fn start(&mut self, policy: Policy, recorded: bool) -> Start {
+        if let Some(unplug) = self.decision {
+            return Start {
+                unplug,
+                write: false,
+            };
+        }
+        let unplug = match policy {
+            Policy::Automatic => recorded,
+            Policy::Never => false,
+            Policy::Always => true,
+        };
+        self.decision = Some(unplug);
+        Start {
+            unplug,
+            write: recorded,
+        }
     }
-    ports.write_u8(LOG_PORT, b'\n');
+
+    /// A card has connected to its backend. Whether [`Cards::record`] is to be written.
+    pub fn works(&mut self, vif: VifId) -> bool {
+        if self.working.contains(&Some(vif)) {
+            return false;
+        }
+        let first = !self.record();
+        if let Some(place) = self.working.iter_mut().find(|place| place.is_none()) {
+            *place = Some(vif);
+        }
+        first
+    }
+
+    /// A card's device is removed. Whether [`Cards::record`] is to be written.
+    pub fn removed(&mut self, vif: VifId) -> bool {
+        let before = self.record();
+        for place in &mut self.working {
+            if *place == Some(vif) {
+                *place = None;
+            }
+        }
+        before != self.record()
+    }
+
+    /// What is to be on record: whether a card works.
+    pub fn record(&self) -> bool {
+        self.working.iter().any(Option::is_some)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::string::String;
-    use std::vec;
-    use std::vec::Vec;
-
     use super::*;
 
-    /// The platform device as the document describes it.
-    struct Device {
-        magic: u16,
-        version: u8,
-        refuses: Option<(u16, u32)>,
-        product: u16,
-        trace: Vec<(u16, u32)>,
-        log: Vec<u8>,
-    }
+    const BOTH: [bool; 2] = [false, true];
 
-    fn device(version: u8) -> Device {
-        Device {
-            magic: 0x49D2,
-            version,
-            refuses: None,
-            product: 0,
-            trace: vec![],
-            log: vec![],
-        }
-    }
-
-    impl Ports for Device {
-        fn read_u8(&mut self, port: u16) -> u8 {
-            assert_eq!(port, 0x12);
-            self.version
-        }
-        fn read_u16(&mut self, port: u16) -> u16 {
-            assert_eq!(port, 0x10);
-            self.magic
-        }
-        fn write_u8(&mut self, port: u16, value: u8) {
-            assert_eq!(port, 0x12);
-            self.log.push(value);
-        }
-        fn write_u16(&mut self, port: u16, value: u16) {
-            self.trace.push((port, value.into()));
-            if port == 0x12 {
-                self.product = value;
-            }
-        }
-        fn write_u32(&mut self, port: u16, value: u32) {
-            self.trace.push((port, value));
-            if self.refuses == Some((self.product, value)) {
-                self.magic = 0xD249;
-            }
-        }
-    }
-
-    const PRODUCT: Product = Product {
-        number: 0xFFFF,
-        build: 7,
-    };
-
-    #[test]
-    fn the_steps_come_in_the_prescribed_order_and_only_nics_leave() {
-        let mut device = device(1);
-        assert_eq!(
-            unplug_nics(&mut device, PRODUCT),
-            Outcome::Unplugged { version: 1 }
-        );
-        assert_eq!(device.trace, [(0x12, 0xFFFF), (0x10, 7), (0x10, 2)]);
+    fn unplugs(policy: Policy, recorded: bool) -> bool {
+        Cards::default().start(policy, recorded).unplug
     }
 
     #[test]
-    fn version_0_knows_no_products() {
-        let mut device = device(0);
-        assert_eq!(
-            unplug_nics(&mut device, PRODUCT),
-            Outcome::Unplugged { version: 0 }
-        );
-        assert_eq!(device.trace, [(0x10, 2)]);
+    fn only_what_has_worked_lets_the_emulated_cards_go() {
+        assert!(!unplugs(Policy::Automatic, false));
+        assert!(unplugs(Policy::Automatic, true));
+        for recorded in BOTH {
+            assert!(!unplugs(Policy::Never, recorded));
+            assert!(unplugs(Policy::Always, recorded));
+        }
     }
 
     #[test]
-    fn refused_drivers_unplug_nothing() {
-        let mut device = device(1);
-        device.refuses = Some((0xFFFF, 7));
-        assert_eq!(unplug_nics(&mut device, PRODUCT), Outcome::Refused);
-        assert_eq!(device.trace.len(), 2);
-        assert_eq!(unplug_nics(&mut device, PRODUCT), Outcome::Refused);
-        assert_eq!(device.trace.len(), 2);
+    fn parameters_without_sense_are_none() {
+        assert_eq!(Policy::from_parameter(Some(0)), Policy::Never);
+        assert_eq!(Policy::from_parameter(Some(1)), Policy::Always);
+        for value in [None, Some(2), Some(u32::MAX)] {
+            assert_eq!(Policy::from_parameter(value), Policy::Automatic);
+        }
     }
 
     #[test]
-    fn without_the_magic_number_nothing_is_written() {
-        let mut device = device(1);
-        device.magic = 0xFFFF;
-        let outcome = unplug_nics(&mut device, PRODUCT);
-        assert_eq!(outcome, Outcome::Absent { found: 0xFFFF });
-        log(&mut device, outcome, "hello");
-        assert!(device.trace.is_empty() && device.log.is_empty());
+    fn a_record_serves_for_one_start() {
+        let mut cards = Cards::default();
+        let start = cards.start(Policy::Automatic, true);
+        assert!(start.unplug && start.write && !cards.record());
+        assert!(cards.works(VifId(0)) && cards.record());
+        assert!(!cards.works(VifId(0)), "written once");
     }
 
     #[test]
-    fn log_lines_are_bounded_and_printable() {
-        let mut device = device(1);
-        let long: String = "a\r".repeat(200);
-        log(&mut device, Outcome::Refused, &long);
-        assert_eq!(device.log.len(), LOG_LINE_MAX + 1);
-        assert_eq!(
-            (&device.log[..2], device.log.last()),
-            (&b"a."[..], Some(&b'\n'))
-        );
+    fn later_starts_do_as_the_first() {
+        for recorded in BOTH {
+            let mut cards = Cards::default();
+            let first = cards.start(Policy::Automatic, recorded);
+            cards.works(VifId(0));
+            let second = cards.start(Policy::Automatic, true);
+            assert_eq!(second.unplug, first.unplug);
+            assert!(!second.write);
+        }
+    }
+
+    #[test]
+    fn the_record_goes_with_the_last_card() {
+        let mut cards = Cards::default();
+        assert!(cards.works(VifId(3)));
+        assert!(!cards.works(VifId(5)));
+        assert!(!cards.removed(VifId(3)) && cards.record());
+        assert!(cards.removed(VifId(5)) && !cards.record());
+        assert!(!cards.removed(VifId(5)));
+        assert!(!cards.removed(VifId(7)), "one that never worked");
     }
 }
