@@ -25,8 +25,9 @@ const NOT_SET: u32 = u32::MAX;
 
 /// The parameter `UnplugNetworkCards`; see [`unplug_policy`].
 static UNPLUG: AtomicU32 = AtomicU32::new(NOT_SET);
-/// The parameter `TwoLevelEventChannels`; see [`wants_two_level`].
-static TWO_LEVEL: AtomicBool = AtomicBool::new(false);
+
+/// See [`wants_fifo`].
+static FIFO: AtomicBool = AtomicBool::new(true);
 
 /// The driver object, which outlives every device of the driver.
 #[derive(Debug, Clone, Copy)]
@@ -89,13 +90,14 @@ fn read_parameters(registry_path: UnicodeStr<'_>, irql: &Passive<'_>) {
     };
     let unplug = key.read_dword(nt::utf16!("UnplugNetworkCards"));
     UNPLUG.store(unplug.unwrap_or(NOT_SET), Ordering::Relaxed);
-    let two_level = key.read_dword(nt::utf16!("TwoLevelEventChannels"));
-    TWO_LEVEL.store(two_level.is_ok_and(|value| value != 0), Ordering::Relaxed);
+    let fifo = key.read_dword(nt::utf16!("FifoEventChannels"));
+    FIFO.store(fifo.map_or(true, |value| value != 0), Ordering::Relaxed);
 }
 
-/// Whether the administrator wants the 2-level event channel ABI though Xen may have FIFO.
-pub(crate) fn wants_two_level() -> bool {
-    TWO_LEVEL.load(Ordering::Relaxed)
+/// Whether the FIFO ABI of event channels is tried. Only a value of 0 keeps it off, for a Xen on which
+/// it does not work.
+pub(crate) fn wants_fifo() -> bool {
+    FIFO.load(Ordering::Relaxed)
 }
 
 /// What the administrator says about emulated network cards.

@@ -6,6 +6,7 @@ use clap::Args;
 use crate::{
     build, process,
     setup::{self, Purpose},
+    xen::{self, GuestKind, Load},
 };
 
 /// Options of `cargo xtask demo`.
@@ -23,6 +24,21 @@ pub(crate) struct Options {
     /// Seed of the scheduler: the same seed gives the same run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// On real Xen, against Linux's netback.
+    #[arg(long)]
+    xen: bool,
+    /// With --xen: a full HVM guest, with the real platform device.
+    #[arg(long, requires = "xen")]
+    hvm: bool,
+    /// With --xen: what the guest runs.
+    #[arg(long, value_enum, default_value_t = GuestKind::Drivers, requires = "xen")]
+    guest: GuestKind,
+    /// With --xen: MiB to move each way.
+    #[arg(long, default_value_t = 16, requires = "xen")]
+    mib: u32,
+    /// With --xen: shows the consoles of dom0 and the guest as they come.
+    #[arg(long, requires = "xen")]
+    verbose: bool,
 }
 
 /// Builds the drivers and the program in `tests/world`, and runs it. Results are in `target/demo`.
@@ -30,6 +46,16 @@ pub(crate) struct Options {
 /// # Errors
 /// Set-up or build failed, or the drivers did.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.xen {
+        let load = Load {
+            queues: options.queues.into(),
+            cpus: options.cpus,
+            mib: options.mib,
+            seed: options.seed,
+            hvm: options.hvm,
+        };
+        return xen::demo(&load, options.guest, options.verbose);
+    }
     setup::run(Purpose::Build)?;
     build::drivers(&process::root(), &process::target_dir())?;
     let mut compile = process::cargo();

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use crate::{
     build::{self, DRIVERS},
     process, setup,
+    xen::cpio::Archive,
 };
 
 /// Target of the kernel.
@@ -62,34 +63,13 @@ pub(crate) fn build() -> Result<Guest> {
 
 /// The archive of the drivers in `folder`.
 fn modules(folder: &Path) -> Result<Vec<u8>> {
-    let mut archive = Vec::new();
+    let mut archive = Archive::default();
     for driver in DRIVERS {
         let name = format!("{driver}.sys");
         let path = folder.join(&name);
         let image = fs::read(&path)
             .with_context(|| format!("no {}: run: cargo xtask build", path.display()))?;
-        append(&mut archive, &name, 0o100_644, &image);
+        archive.file(&name, &image);
     }
-    append(&mut archive, "TRAILER!!!", 0, &[]);
-    Ok(archive)
-}
-
-/// Appends an entry in the newc format (`cpio(5)`): 13 fields of eight hexadecimal digits, name and content, each padded to
-/// four bytes.
-fn append(archive: &mut Vec<u8>, name: &str, mode: usize, content: &[u8]) {
-    let mut fields = [0; 13];
-    fields[1] = mode;
-    // Links, size of the content, size of the name with its NUL.
-    fields[4] = 1;
-    fields[6] = content.len();
-    fields[11] = name.len() + 1;
-    archive.extend_from_slice(b"070701");
-    for field in fields {
-        archive.extend_from_slice(format!("{field:08X}").as_bytes());
-    }
-    archive.extend_from_slice(name.as_bytes());
-    archive.push(0);
-    archive.resize(archive.len().next_multiple_of(4), 0);
-    archive.extend_from_slice(content);
-    archive.resize(archive.len().next_multiple_of(4), 0);
+    Ok(archive.finish())
 }

@@ -15,6 +15,7 @@ mod setup;
 mod sim;
 mod tally;
 mod test;
+mod xen;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Verb {
     Sim(sim::Options),
     /// Do all set-up, build the drivers, then run every test (with FILTER: those whose name has it).
     Test(test::Options),
+    /// Run the drivers on real Xen against Linux's netback, in every case of the matrix (or those with FILTER).
+    Xen(xen::Options),
     /// Check formatting, clippy and documentation, warnings denied.
     Lint,
     /// Install what building and testing needs, or say the command that does.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Verb::Guest => guest::run(),
         Verb::Sim(options) => sim::run(&options),
         Verb::Test(options) => test::run(&options),
+        Verb::Xen(options) => xen::run(&options),
         Verb::Lint => lint::run(),
         Verb::Setup => setup::run(setup::Purpose::Test),
     };

@@ -18,6 +18,18 @@ pub(crate) enum Purpose {
     Package,
     /// Building, signing and testing them.
     Test,
+    /// Building them and running them on real Xen.
+    Xen,
+}
+
+impl Purpose {
+    /// Whether what is for `part` is needed for this as well.
+    fn includes(self, part: Self) -> bool {
+        match self {
+            Self::Xen => matches!(part, Self::Build | Self::Xen),
+            other => part <= other,
+        }
+    }
 }
 
 /// Target the drivers are built for.
@@ -80,6 +92,20 @@ const PACKAGES: &[Package] = &[
         use_: "Wine, whose setupapi reads the INF files",
         optional: true,
     },
+    Package {
+        name: "qemu-system-x86",
+        present: || Path::new("/usr/bin/qemu-system-x86_64").is_file(),
+        purpose: Purpose::Xen,
+        use_: "the machine that Xen runs in",
+        optional: false,
+    },
+    Package {
+        name: "xz-utils",
+        present: || Path::new("/usr/bin/xz").is_file(),
+        purpose: Purpose::Xen,
+        use_: "decompresses dom0's kernel",
+        optional: false,
+    },
 ];
 
 /// Installs what is missing for `purpose`.
@@ -132,7 +158,7 @@ fn target_is_installed(target: &str) -> bool {
 fn packages(purpose: Purpose) -> Result<()> {
     let mut missing: Vec<&Package> = PACKAGES
         .iter()
-        .filter(|package| package.purpose <= purpose && !(package.present)())
+        .filter(|package| purpose.includes(package.purpose) && !(package.present)())
         .collect();
     if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
         missing.retain(|package| {
@@ -169,6 +195,16 @@ fn packages(purpose: Purpose) -> Result<()> {
         )
     };
     install().with_context(|| format!("missing: {advice}: run: {by_hand}"))
+}
+
+/// Brings apt's lists up to date, as root: a download by an old list finds nothing. What cannot be
+/// brought up to date may still do.
+pub(crate) fn refresh_package_lists() {
+    if is_root()
+        && let Err(error) = process::run("apt-get update", apt().args(["update", "-q"]))
+    {
+        eprintln!("warning: {error:#}");
+    }
 }
 
 fn apt() -> Command {

@@ -85,3 +85,21 @@ fn emulated_network_cards_are_unplugged_when_the_parameter_says_so() {
         world.assert_nothing_left();
     }
 }
+
+#[test]
+fn fifo_event_channels_stay_off_when_the_parameter_says_so() {
+    for (value, fifo) in [(None, true), (Some(1), true), (Some(0), false)] {
+        let mut world = World::builder().cpus(2).seed(10).build();
+        if let Some(value) = value {
+            world.set_bus_parameter("FifoEventChannels", Value::dword(value));
+        }
+        world.boot();
+        let used = world.xen(|xen| xen.machine.is_fifo());
+        assert_eq!(used, fifo, "{value:?}: {}", world.story());
+        world.add_vif(World::vif_config(Preset::Linux, 0), Nobody::default());
+        world.pass(SECOND);
+        assert_eq!(world.interfaces().len(), 1, "{}", world.story());
+        world.tear_down();
+        world.assert_nothing_left();
+    }
+}

@@ -28,6 +28,7 @@ use xenbus_core::event::ports::{PortSlot, PortTable};
 use xenbus_core::event::two_level::TwoLevel;
 
 use crate::TAG;
+use crate::driver;
 use crate::exclusive::Exclusive;
 use crate::hole::Hole;
 use crate::owned::Storage;
@@ -87,13 +88,8 @@ impl Events {
     /// Sets up the FIFO ABI, else the 2-level one. No port has an owner, and nothing interrupts yet.
     pub(crate) fn new(platform: PoolArc<Platform>, hole: PoolArc<Hole>) -> Result<Self> {
         let processors = platform.processors().len();
-        let fifo = if crate::driver::wants_two_level() {
-            None
-        } else {
-            Some(FifoMemory::new(processors)?)
-        };
         let mut events = Self {
-            fifo,
+            fifo: Some(FifoMemory::new(processors)?),
             live: AtomicBool::new(true),
             ports: PoolSlice::try_from_fn(TAG, PORTS_MAX, |_| PortSlot::default())?,
             lanes: PoolSlice::try_from_fn(TAG, processors, |_| Lane::new())?,
@@ -105,19 +101,19 @@ impl Events {
         Ok(events)
     }
 
-    /// Tries the FIFO ABI: once as things are, once after a reset, for a driver before us may have
+    /// Tries the FIFO ABI, unless the administrator does not want it: once as things are, once after a reset, for a driver before us may have
     /// left control blocks.
     fn choose_abi(&mut self) {
         let xen = self.platform.xen;
-        let fifo = self.fifo.as_ref().is_some_and(|memory| {
-            memory.register(&self.platform).is_ok()
-                || (reset::reset(xen).is_ok() && memory.register(&self.platform).is_ok())
-        });
+        let Some(memory) = &self.fifo else { return };
+        let fifo = driver::wants_fifo()
+            && (memory.register(&self.platform).is_ok()
+                || (reset::reset(xen).is_ok() && memory.register(&self.platform).is_ok()));
         if fifo {
             log_info!("event channels: FIFO");
             return;
         }
-        // Half a FIFO set-up, or that of a driver before us, would keep Xen writing to pages that go.
+        // Half a FIFO set-up would keep Xen writing to pages that go now.
         if reset::reset(xen).is_err() {
             log_error!("event channels cannot be reset");
         }

@@ -82,7 +82,7 @@ pub(super) fn run(settings: &Settings, memory: Memory, drivers: &[u8]) -> Result
     harness.set_default_keyword("*NumRssQueues", Some(Value::text(&queues)));
     let system = System::new(harness, xenbus, netfront, Box::new(String::new));
     if !settings.fifo {
-        system.set_bus_parameter("TwoLevelEventChannels", Value::dword(1));
+        system.set_bus_parameter("FifoEventChannels", Value::dword(0));
     }
     let mut guest = Guest { system };
     guest.system.boot();
