@@ -17,6 +17,7 @@ use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::NDIS_HANDLE;
 use netfront_core::tx::TxBroken;
+use netif::features::Features;
 use nt::dpc::Dpc;
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
 use nt::spinlock::SpinLock;
@@ -28,9 +29,10 @@ use crate::error_log;
 use crate::frame_kind::Filter;
 use crate::keywords::Keywords;
 use crate::mail::{Mail, Messages};
+use crate::offload::OffloadState;
 use crate::power::PowerState;
 use crate::queue::{Queue, Reaped, queue_of};
-use crate::statistics::Statistics;
+use crate::statistics::{Coalescing, Statistics};
 use crate::text::Path;
 
 /// How long a power-down waits for the backend to let go. NDIS wants an answer within 12 s
@@ -95,6 +97,7 @@ pub(crate) struct Parts {
     pub(crate) keywords: Keywords,
     pub(crate) queues: Vec<Queue>,
     pub(crate) mail: Mail,
+    pub(crate) offload: OffloadState,
 }
 
 /// The adapter. Its address does not change from `MiniportInitializeEx` to `MiniportHaltEx`.
@@ -105,6 +108,9 @@ pub(crate) struct Adapter {
     /// Queues that the backend serves; 0 before the first connection.
     active: AtomicUsize,
     pausing: Drain,
+    offload: SpinLock<OffloadState>,
+    /// Whether events may be held back.
+    moderation: AtomicBool,
     /// What NDIS has set; applied by the connection thread.
     rss: SpinLock<Option<RssParameters>>,
     /// Queue for each of the low 7 bits of a sent list's hash.
@@ -116,7 +122,10 @@ pub(crate) struct Adapter {
 impl Adapter {
     /// Paused, without connection.
     pub(crate) fn new(parts: Parts) -> Self {
+        let moderation = parts.keywords.interrupt_moderation();
         Self {
+            offload: SpinLock::new(parts.offload),
+            moderation: AtomicBool::new(moderation),
             parts,
             closed: AtomicU32::new(Closed::PAUSED.0),
             link_up: AtomicBool::new(false),
@@ -219,6 +228,75 @@ impl Adapter {
             .iter()
             .map(|queue| u64::from(queue.tx.with(irql, |tx, _| tx.waiting())))
             .fold(0, u64::saturating_add)
+    }
+}
+
+/// Offloads.
+impl Adapter {
+    /// The offloads' state.
+    pub(crate) fn offloads(&self, irql: &mut AtMostDispatch<'_>) -> OffloadState {
+        self.offload.with(irql, |state, _| *state)
+    }
+
+    /// Changes the offloads' state and puts it in force.
+    pub(crate) fn change_offloads<R>(
+        &self,
+        irql: &mut AtMostDispatch<'_>,
+        change: impl FnOnce(&mut OffloadState) -> R,
+    ) -> R {
+        let (result, applied) = self.offload.with(irql, |state, _| {
+            let result = change(state);
+            (result, state.applied())
+        });
+        let moderation = self.is_moderated();
+        for queue in self.queues() {
+            queue.set_offloads(&applied, moderation, irql);
+        }
+        result
+    }
+
+    /// Whether events may be held back.
+    pub(crate) fn is_moderated(&self) -> bool {
+        self.moderation.load(Ordering::Acquire)
+    }
+
+    /// Lets events be held back, or not any more.
+    pub(crate) fn set_moderated(&self, on: bool, irql: &mut AtMostDispatch<'_>) {
+        self.moderation.store(on, Ordering::Release);
+        self.change_offloads(irql, |_| ());
+    }
+
+    /// Tells NDIS which offloads are in force.
+    pub(crate) fn tell_offloads(&self, irql: &mut AtMostDispatch<'_>) {
+        let in_force = self.offloads(irql).in_force();
+        let mut told = ndis::offload::describe(self.version(), &in_force);
+        // SAFETY: callers are the OID handler and the connection thread, which end before the
+        // adapter is halted.
+        unsafe { Indicator::new(self.handle().get(), self.version()) }
+            .offload_current_config(&mut told);
+    }
+
+    /// The backend offers these features: tells NDIS if that changes what can be done.
+    pub(crate) fn set_backend(&self, features: Features, irql: &mut AtMostDispatch<'_>) {
+        let changed = self.change_offloads(irql, |state| state.set_backend(features));
+        if !changed || self.closed.load(Ordering::Acquire) & Closed::HALTING.0 != 0 {
+            return;
+        }
+        let possible = *self.offloads(irql).possible();
+        let mut told = ndis::offload::describe(self.version(), &possible);
+        // SAFETY: the connection thread ends before the adapter is halted.
+        unsafe { Indicator::new(self.handle().get(), self.version()) }
+            .offload_hardware_capabilities(&mut told);
+        self.tell_offloads(irql);
+    }
+
+    /// Coalescing counters of all queues.
+    pub(crate) fn coalescing(&self, irql: &mut AtMostDispatch<'_>) -> Coalescing {
+        let mut sum = Coalescing::default();
+        for queue in self.queues() {
+            sum.merge(&queue.coalescing(irql));
+        }
+        sum
     }
 }
 

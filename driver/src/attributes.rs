@@ -13,6 +13,7 @@ use ndis_sys as sys;
 use ndis_sys::{NDIS_HANDLE, NDIS_OID};
 
 use crate::keywords::ETHERNET_HEADER;
+use crate::offload::OffloadState;
 use crate::rss;
 use crate::vlan::VlanSettings;
 
@@ -105,6 +106,24 @@ pub(crate) unsafe fn register(
         | sys::NDIS_MINIPORT_ATTRIBUTES_NO_HALT_ON_SUSPEND;
     attributes.InterfaceType = sys::NdisInterfaceInternal;
     // SAFETY: the caller's handle; the only pointer is the context.
+    unsafe { registration::set_attributes(adapter, &mut attributes) }
+}
+
+/// Sets the offload attributes: what can be done, and what is in force.
+///
+/// # Safety
+/// `adapter` is the handle passed to `MiniportInitializeEx`, with general attributes set.
+pub(crate) unsafe fn offload(
+    adapter: NDIS_HANDLE,
+    version: NdisVersion,
+    state: &OffloadState,
+) -> Result<(), Status> {
+    let mut in_force = ndis::offload::describe(version, &state.in_force());
+    let mut possible = ndis::offload::describe(version, state.possible());
+    let mut attributes = sys::NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES::new(version);
+    attributes.DefaultOffloadConfiguration = (&raw mut in_force).cast();
+    attributes.HardwareOffloadCapabilities = (&raw mut possible).cast();
+    // SAFETY: the caller's handle; NDIS copies what the pointers name, by the size in its header.
     unsafe { registration::set_attributes(adapter, &mut attributes) }
 }
 

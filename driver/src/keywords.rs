@@ -6,6 +6,7 @@ use nt::device::DeviceRef;
 use nt::irql::Passive;
 use nt::registry::{Access, DeviceKey, Key};
 use nt::unicode::UnicodeStr;
+use offload::settings::{Directions, Offloads};
 
 use crate::vlan::VlanSettings;
 
@@ -88,6 +89,28 @@ impl Keywords {
     /// Whether receive-side scaling is offered.
     pub(crate) fn rss(&self) -> bool {
         self.settings.is_on(&table::RSS)
+    }
+
+    /// Offloads wanted.
+    pub(crate) fn offloads(&self) -> Offloads {
+        let directions = |keyword| Directions::from_bits(self.settings.number(keyword));
+        let is_on = |keyword| self.settings.is_on(keyword);
+        Offloads {
+            ipv4: directions(&table::IP_CHECKSUM_IPV4),
+            tcp4: directions(&table::TCP_CHECKSUM_IPV4),
+            udp4: directions(&table::UDP_CHECKSUM_IPV4),
+            tcp6: directions(&table::TCP_CHECKSUM_IPV6),
+            udp6: directions(&table::UDP_CHECKSUM_IPV6),
+            lso4: is_on(&table::LSO_V2_IPV4),
+            lso6: is_on(&table::LSO_V2_IPV6),
+            rsc4: is_on(&table::RSC_IPV4),
+            rsc6: is_on(&table::RSC_IPV6),
+        }
+    }
+
+    /// Whether events may be held back.
+    pub(crate) fn interrupt_moderation(&self) -> bool {
+        self.settings.is_on(&table::INTERRUPT_MODERATION)
     }
 
     /// Address set by the administrator.

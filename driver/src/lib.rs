@@ -35,6 +35,7 @@ mod handlers;
 mod keywords;
 mod mail;
 mod miniport;
+mod offload;
 mod oid;
 mod power;
 mod queue;

@@ -23,6 +23,7 @@ use crate::attributes::{self, DEFAULT_SPEED, Identity};
 use crate::bus::{self, Bus, QueryError, StoreError};
 use crate::keywords::{Keywords, MAX_QUEUES};
 use crate::mail::{Mail, Messages};
+use crate::offload::OffloadState;
 use crate::queue::{Queue, QueueSpec, processor_of};
 use crate::{TAG, callbacks, connection, entry, oid};
 
@@ -146,6 +147,8 @@ impl Miniport {
         // SAFETY: the caller's handle, registered above.
         unsafe { attributes::describe(handle, version, &parts.identity, &oid::SUPPORTED) }
             .map_err(InitError::Ndis)?;
+        // SAFETY: as above.
+        unsafe { attributes::offload(handle, version, &parts.offload) }.map_err(InitError::Ndis)?;
         let adapter = self
             .adapter
             .insert(PoolBox::try_new(TAG, Adapter::new(parts))?);
@@ -168,6 +171,7 @@ impl Miniport {
                 .suspend_register(callbacks::suspend, cookie, irql)
         };
         self.suspend = Some(suspend.map_err(|_| InitError::Resources)?);
+        adapter.change_offloads(irql, |_| ());
         adapter.mail().connect(irql);
         // SAFETY: `end` waits for the thread before the adapter is dropped.
         let adapter = unsafe { AdapterRef::new(address) };
@@ -240,7 +244,9 @@ unsafe fn gather(
     if keywords.rss() && queues.len() > 1 {
         identity.rss_queues = u32::try_from(queues.len()).unwrap_or(0);
     }
+    let backend = connection::offered(&bus, &frontend, irql);
     Ok(Parts {
+        offload: OffloadState::new(backend, keywords.offloads()),
         handle,
         version,
         bus,

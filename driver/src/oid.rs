@@ -2,6 +2,7 @@
 
 use ndis::Status;
 use ndis::object::NdisObject;
+use ndis::offload::{self, OffloadRejection};
 use ndis::request::{Kind, OidRequest};
 use ndis::rss::{self, Processor, RssRejection, RssUpdate};
 use ndis_sys as sys;
@@ -37,7 +38,7 @@ const _: () =
     assert!(PM_PARAMETERS_SIZE as usize == sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_2);
 
 /// Every OID answered. NDIS answers some itself; tools ask for each one listed.
-pub(crate) static SUPPORTED: [NDIS_OID; 55] = [
+pub(crate) static SUPPORTED: [NDIS_OID; 58] = [
     sys::OID_GEN_SUPPORTED_LIST,
     sys::OID_GEN_HARDWARE_STATUS,
     sys::OID_GEN_MEDIA_SUPPORTED,
@@ -61,6 +62,9 @@ pub(crate) static SUPPORTED: [NDIS_OID; 55] = [
     sys::OID_GEN_PHYSICAL_MEDIUM,
     sys::OID_GEN_MAX_LINK_SPEED,
     sys::OID_GEN_INTERRUPT_MODERATION,
+    sys::OID_TCP_OFFLOAD_PARAMETERS,
+    sys::OID_OFFLOAD_ENCAPSULATION,
+    sys::OID_TCP_RSC_STATISTICS,
     sys::OID_GEN_RECEIVE_SCALE_PARAMETERS,
     sys::OID_GEN_XMIT_OK,
     sys::OID_GEN_RCV_OK,
@@ -160,7 +164,11 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
         }
         sys::OID_GEN_INTERRUPT_MODERATION => {
             let mut answer = sys::NDIS_INTERRUPT_MODERATION_PARAMETERS::new(adapter.version());
-            answer.InterruptModeration = sys::NdisInterruptModerationNotSupported;
+            answer.InterruptModeration = if adapter.is_moderated() {
+                sys::NdisInterruptModerationEnabled
+            } else {
+                sys::NdisInterruptModerationDisabled
+            };
             request.answer_object(&answer)
         }
         sys::OID_GEN_CURRENT_PACKET_FILTER => request.answer_u32(adapter.filter(irql).types),
@@ -174,6 +182,10 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
         // A query asks whether the state could be entered: always.
         sys::OID_PNP_QUERY_POWER => Status::SUCCESS,
         sys::OID_PM_PARAMETERS => request.answer(&pm_parameters()),
+        sys::OID_TCP_RSC_STATISTICS => {
+            let coalescing = adapter.coalescing(irql);
+            request.answer_object(&coalescing.to_ndis(adapter.version()))
+        }
         oid => count(adapter, oid, request, irql),
     }
 }
@@ -246,10 +258,9 @@ fn set(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) 
             set_rss(adapter, request, irql)
         }
         sys::OID_PM_PARAMETERS => set_pm_parameters(request),
-        sys::OID_GEN_INTERRUPT_MODERATION => {
-            request.refuse_set(0);
-            Status::INVALID_DATA
-        }
+        sys::OID_GEN_INTERRUPT_MODERATION => set_moderation(adapter, request, irql),
+        sys::OID_TCP_OFFLOAD_PARAMETERS => set_offloads(adapter, request, irql),
+        sys::OID_OFFLOAD_ENCAPSULATION => set_encapsulation(adapter, request, irql),
         _ => Status::NOT_SUPPORTED,
     }
 }
@@ -290,6 +301,76 @@ fn set_rss(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'
         }
     }
     request.set_supported_revision(sys::NDIS_RECEIVE_SCALE_PARAMETERS_REVISION_3);
+    Status::SUCCESS
+}
+
+fn set_offloads(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) -> Status {
+    let state = adapter.offloads(irql);
+    let parsed = match request.input(0) {
+        Ok(buffer) => offload::parse_parameters(buffer, state.wishes(), state.possible()),
+        Err(status) => return status,
+    };
+    match parsed {
+        Ok(wishes) => adapter.change_offloads(irql, |state| state.set_wishes(wishes)),
+        Err(rejection) => return refuse_offloads(request, rejection),
+    }
+    adapter.tell_offloads(irql);
+    request.set_supported_revision(sys::NDIS_OFFLOAD_PARAMETERS_REVISION_5);
+    Status::SUCCESS
+}
+
+fn set_encapsulation(
+    adapter: &Adapter,
+    request: &mut OidRequest<'_>,
+    irql: &mut Passive<'_>,
+) -> Status {
+    let parsed = match request.input(0) {
+        Ok(buffer) => offload::parse_encapsulation(buffer),
+        Err(status) => return status,
+    };
+    match parsed {
+        Ok(which) => adapter.change_offloads(irql, |state| state.set_encapsulated(which)),
+        Err(rejection) => return refuse_offloads(request, rejection),
+    }
+    adapter.tell_offloads(irql);
+    request.set_supported_revision(sys::NDIS_OFFLOAD_ENCAPSULATION_REVISION_1);
+    Status::SUCCESS
+}
+
+fn refuse_offloads(request: &mut OidRequest<'_>, rejection: OffloadRejection) -> Status {
+    let needed = match rejection {
+        OffloadRejection::TooShort(needed) => u32::try_from(needed).unwrap_or(u32::MAX),
+        _ => 0,
+    };
+    request.refuse_set(needed);
+    rejection.status()
+}
+
+/// Turns interrupt moderation on or off.
+fn set_moderation(
+    adapter: &Adapter,
+    request: &mut OidRequest<'_>,
+    irql: &mut Passive<'_>,
+) -> Status {
+    const SIZE: usize = sys::NDIS_SIZEOF_INTERRUPT_MODERATION_PARAMETERS_REVISION_1;
+    let at = core::mem::offset_of!(
+        sys::NDIS_INTERRUPT_MODERATION_PARAMETERS,
+        InterruptModeration
+    );
+    let asked = match request.input(u32::try_from(SIZE).unwrap_or(u32::MAX)) {
+        Ok(bytes) => bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()),
+        Err(status) => return status,
+    };
+    let on = match asked.map(|bytes| i32::from_le_bytes(*bytes)) {
+        Some(sys::NdisInterruptModerationEnabled) => true,
+        Some(sys::NdisInterruptModerationDisabled) => false,
+        _ => {
+            request.refuse_set(0);
+            return Status::INVALID_DATA;
+        }
+    };
+    adapter.set_moderated(on, irql);
+    request.set_supported_revision(sys::NDIS_INTERRUPT_MODERATION_PARAMETERS_REVISION_1);
     Status::SUCCESS
 }
 

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use nt::physical::PhysicalAddress;
 use nt::pool::{OutOfMemory, PAGE_SIZE, Pages, PoolArc};
+use offload::sum::Sum;
 use ring::RingPage;
 
 use crate::TAG;
@@ -83,6 +84,67 @@ fn copy_bytes(from: &[AtomicU8], at: usize, to: &[AtomicU8], place: usize, count
     for (target, source) in target.iter().zip(source).take(count) {
         target.store(source.load(Ordering::Relaxed), Ordering::Relaxed);
     }
+}
+
+/// As [`copy`], without touching what lies behind the end: by words where both places are the same
+/// within a word.
+pub(crate) fn copy_exact(from: &Pages, at: usize, to: &Pages, place: usize, len: usize) {
+    if at & 3 != place & 3 {
+        copy_bytes(from.bytes(), at, to.bytes(), place, len);
+        return;
+    }
+    let lead = (at.wrapping_neg() & 3).min(len);
+    copy_bytes(from.bytes(), at, to.bytes(), place, lead);
+    let (at, place) = (at.saturating_add(lead), place.saturating_add(lead));
+    let len = len.saturating_sub(lead);
+    let words = len >> 2;
+    copy_words(from.words(), at >> 2, to.words(), place >> 2, words);
+    let done = words << 2;
+    let (at, place) = (at.saturating_add(done), place.saturating_add(done));
+    let rest = len.saturating_sub(done);
+    copy_bytes(from.bytes(), at, to.bytes(), place, rest);
+}
+
+/// Reads bytes of a page.
+pub(crate) fn read(page: &Pages, at: usize, to: &mut [u8]) {
+    let bytes = page.bytes().get(at..).unwrap_or_default();
+    for (place, byte) in to.iter_mut().zip(bytes) {
+        *place = byte.load(Ordering::Relaxed);
+    }
+}
+
+/// Writes bytes of a page.
+pub(crate) fn write(page: &Pages, at: usize, from: &[u8]) {
+    let bytes = page.bytes().get(at..).unwrap_or_default();
+    for (place, byte) in bytes.iter().zip(from) {
+        place.store(*byte, Ordering::Relaxed);
+    }
+}
+
+/// Sum over `len` bytes of a page.
+pub(crate) fn sum(page: &Pages, at: usize, len: usize) -> Sum {
+    let lead = (at.wrapping_neg() & 3).min(len);
+    let words = len.saturating_sub(lead) >> 2;
+    let middle = at.saturating_add(lead);
+    let behind = middle.saturating_add(words << 2);
+    let rest = len.saturating_sub(lead).saturating_sub(words << 2);
+    let edge = |at, len: usize| {
+        let mut bytes = [0; 4];
+        let bytes = bytes.get_mut(..len).unwrap_or_default();
+        read(page, at, bytes);
+        let mut sum = Sum::default();
+        sum.add(bytes);
+        sum
+    };
+    let mut sum = edge(at, lead);
+    let mut whole = Sum::default();
+    let all = page.words().get(middle >> 2..).unwrap_or_default();
+    for word in all.iter().take(words) {
+        whole.add_word(u32::from_le(word.load(Ordering::Relaxed)));
+    }
+    sum.append(whole);
+    sum.append(edge(behind, rest));
+    sum
 }
 
 /// The six bytes at `at`: an Ethernet address.

@@ -40,12 +40,17 @@ pub(crate) struct Direction {
 impl Direction {
     /// Counts one frame.
     pub(crate) fn count(&mut self, to: Destination, bytes: u32) {
+        self.count_many(to, 1, bytes.into());
+    }
+
+    /// Counts frames as they are on the wire: the segments of a large one, with their headers.
+    pub(crate) fn count_many(&mut self, to: Destination, frames: u64, bytes: u64) {
         let volume = match to {
             Destination::Unicast => &mut self.unicast,
             Destination::Multicast => &mut self.multicast,
             Destination::Broadcast => &mut self.broadcast,
         };
-        volume.add(1, bytes.into());
+        volume.add(frames, bytes);
     }
 
     /// Counts frames with errors.
@@ -83,6 +88,51 @@ impl Direction {
         [self.unicast, self.multicast, self.broadcast]
             .iter()
             .fold(0, |sum, volume| sum.wrapping_add(volume.bytes))
+    }
+}
+
+/// Counters of coalescing (`OID_TCP_RSC_STATISTICS`).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Coalescing {
+    /// Segments that came in units.
+    packets: u64,
+    /// Their payload.
+    octets: u64,
+    /// Units.
+    units: u64,
+    /// Frames of several segments that were cut.
+    aborts: u64,
+}
+
+impl Coalescing {
+    /// Counts a unit.
+    pub(crate) fn count(&mut self, segments: u16, payload: u32) {
+        self.packets = self.packets.wrapping_add(segments.into());
+        self.octets = self.octets.wrapping_add(payload.into());
+        self.units = self.units.wrapping_add(1);
+    }
+
+    /// Counts a frame that was cut.
+    pub(crate) fn count_abort(&mut self) {
+        self.aborts = self.aborts.wrapping_add(1);
+    }
+
+    /// Adds another queue's.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.packets = self.packets.wrapping_add(other.packets);
+        self.octets = self.octets.wrapping_add(other.octets);
+        self.units = self.units.wrapping_add(other.units);
+        self.aborts = self.aborts.wrapping_add(other.aborts);
+    }
+
+    /// As NDIS takes them.
+    pub(crate) fn to_ndis(self, version: NdisVersion) -> sys::NDIS_RSC_STATISTICS_INFO {
+        let mut info = sys::NDIS_RSC_STATISTICS_INFO::new(version);
+        info.CoalescedPkts = self.packets;
+        info.CoalescedOctets = self.octets;
+        info.CoalesceEvents = self.units;
+        info.Aborts = self.aborts;
+        info
     }
 }
 

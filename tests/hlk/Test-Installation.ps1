@@ -43,7 +43,17 @@ $settings = @(
     @('*PriorityVLANTag', 5, '3', $null, $null),
     @('VlanID', 2, '0', 0, 4094),
     @('*RSS', 5, '1', $null, $null),
-    @('*NumRssQueues', 1, '8', 1, 8)
+    @('*NumRssQueues', 1, '8', 1, 8),
+    @('*IPChecksumOffloadIPv4', 5, '3', $null, $null),
+    @('*TCPChecksumOffloadIPv4', 5, '3', $null, $null),
+    @('*TCPChecksumOffloadIPv6', 5, '3', $null, $null),
+    @('*UDPChecksumOffloadIPv4', 5, '3', $null, $null),
+    @('*UDPChecksumOffloadIPv6', 5, '3', $null, $null),
+    @('*LsoV2IPv4', 5, '1', $null, $null),
+    @('*LsoV2IPv6', 5, '1', $null, $null),
+    @('*RscIPv4', 5, '1', $null, $null),
+    @('*RscIPv6', 5, '1', $null, $null),
+    @('*InterruptModeration', 5, '1', $null, $null)
 )
 foreach ($adapter in @(Get-NetAdapter | Where-Object DriverFileName -eq 'netfront.sys')) {
     Test-That "$($adapter.Name): NDIS 6.82 or later" { [version]("$($adapter.NdisVersion)") -ge [version]'6.82' }

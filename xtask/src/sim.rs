@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Instead: fails each call of an export that may fail, one per run, until there are no more.
     #[arg(long)]
     faults: bool,
+    /// Instead: judges this many random frames between NDIS and the wire.
+    #[arg(long)]
+    frames: Option<u64>,
     /// Runs each seed twice and compares the traces.
     #[arg(long)]
     twice: bool,
@@ -44,6 +47,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     sim.args(["--first", &options.first.to_string()]);
     if let Some(cycles) = options.cycles {
         sim.args(["--cycles", &cycles.to_string()]);
+    }
+    if let Some(frames) = options.frames {
+        sim.args(["--frames", &frames.to_string()]);
     }
     if options.faults {
         sim.arg("--faults");

@@ -83,6 +83,16 @@ pub const TABLE: &[&Keyword] = &[
     &VLAN_ID,
     &RSS,
     &NUM_RSS_QUEUES,
+    &IP_CHECKSUM_IPV4,
+    &TCP_CHECKSUM_IPV4,
+    &TCP_CHECKSUM_IPV6,
+    &UDP_CHECKSUM_IPV4,
+    &UDP_CHECKSUM_IPV6,
+    &LSO_V2_IPV4,
+    &LSO_V2_IPV6,
+    &RSC_IPV4,
+    &RSC_IPV6,
+    &INTERRUPT_MODERATION,
     &NETWORK_ADDRESS,
 ];
 
@@ -221,16 +231,6 @@ pub const PLANNED: &[&Keyword] = &[
     &RSS_MAX_PROC_NUMBER,
     &RSS_MAX_PROC_GROUP,
     &NUMA_NODE_ID,
-    &IP_CHECKSUM_IPV4,
-    &TCP_CHECKSUM_IPV4,
-    &TCP_CHECKSUM_IPV6,
-    &UDP_CHECKSUM_IPV4,
-    &UDP_CHECKSUM_IPV6,
-    &LSO_V2_IPV4,
-    &LSO_V2_IPV6,
-    &RSC_IPV4,
-    &RSC_IPV6,
-    &INTERRUPT_MODERATION,
 ];
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub mod configuration;
 pub mod data;
 pub mod indication;
 pub mod object;
+pub mod offload;
 pub mod oob;
 pub mod registration;
 pub mod request;

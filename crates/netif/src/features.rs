@@ -40,7 +40,7 @@ impl Features {
 
     /// Those of either set.
     #[must_use]
-    pub fn with(self, other: Self) -> Self {
+    pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

@@ -26,7 +26,7 @@ use hashing::Hashing;
 use store::{Backend, Terms};
 use watches::WakeOn;
 
-pub(crate) use store::settings;
+pub(crate) use store::{offered, settings};
 
 /// Frames of at most this many bytes are copied: an ordinary frame is complete at once then, and
 /// costs the backend no mapping.
@@ -40,8 +40,12 @@ const FRONTEND_KEYS: [&str; 3] = ["backend", "backend-id", "disconnect"];
 /// Events that one event can lead to before the thread looks at its mail again.
 const MAX_EVENTS: usize = 64;
 
-/// What we can receive: packets of several slots; checksums and segmentation are the backend's.
-const RECEIVE: Features = Features::SG;
+/// What we can receive: packets of several slots and segments, and blank checksums.
+const RECEIVE: Features = Features::SG
+    .with(Features::GSO_TCPV4)
+    .with(Features::GSO_TCPV6)
+    .with(Features::IPV4_CSUM)
+    .with(Features::IPV6_CSUM);
 
 /// What the thread has.
 struct Worker<'a> {
@@ -322,6 +326,9 @@ impl<'a> Worker<'a> {
             }
             Action::Publish => return Some(Event::Published(self.publish(irql))),
             Action::EnableTraffic => {
+                if let Some(terms) = self.terms {
+                    adapter.set_backend(terms.backend.features, irql);
+                }
                 self.enable(true, irql);
                 self.apply_rss(irql);
                 adapter.bus().report_working(irql);

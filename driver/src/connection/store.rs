@@ -15,6 +15,13 @@ use crate::TAG;
 use crate::bus::{Bus, StoreError};
 use crate::text::{Path, Value};
 
+/// What Linux offers of what matters for offloads.
+const LINUX: Features = Features::SG
+    .with(Features::GSO_TCPV4)
+    .with(Features::GSO_TCPV6)
+    .with(Features::IPV4_CSUM)
+    .with(Features::IPV6_CSUM);
+
 /// Bytes for the names in the frontend's folder: the longest reply of xenstored.
 const NAMES: usize = 4096;
 
@@ -142,6 +149,14 @@ pub(crate) fn terms(
     } else {
         Err(KeysError::Unsupported)
     }
+}
+
+/// What the backend offers now; when it cannot be asked, what Linux offers: the connection finds
+/// out what is true.
+pub(crate) fn offered(bus: &Bus, frontend: &Path, irql: &Passive<'_>) -> Features {
+    let found = backend(bus, frontend, irql).ok().flatten();
+    let read = found.and_then(|found| terms(bus, frontend, &found.path, 1, irql).ok());
+    read.map_or(LINUX, |terms| terms.backend.features)
 }
 
 /// Writes the frontend's state.

@@ -9,15 +9,17 @@ use core::ptr::{self, NonNull};
 
 use ndis::chain::Nbl;
 use ndis_sys::NET_BUFFER;
-use netfront_core::tx::{CopyFailed, Fragment};
+use netfront_core::tx::{CopyFailed, Fragment, HEADER_BYTES};
 use nt::irql::AtMostDispatch;
 use nt::mdl::MdlRef;
+use offload::sum::Sum;
 
 use crate::shared_page::{PAGE_BYTES, PAGE_SHIFT};
-use crate::vlan::{TAG_BYTES, TAG_PLACE, TAG_TYPE};
 
 /// Shortest frame on the wire, without checksum: shorter ones are padded with zeroes.
 pub(crate) const MIN_WIRE_FRAME: u32 = 60;
+/// Bytes that are summed at once.
+const SUM_CHUNK: usize = 256;
 
 /// Where in a list the next frame to send is. Goes with the list it was made of.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +48,9 @@ impl FrameCursor {
         let mdl = unsafe { MdlRef::from_raw(frame.CurrentMdl) };
         Some(FrameBytes {
             length,
-            tag: None,
+            head: &[],
+            from: 0,
+            body: length,
             reader: Reader {
                 mdl,
                 skip: frame.CurrentMdlOffset,
@@ -65,46 +69,111 @@ impl FrameCursor {
     }
 }
 
-/// A frame's bytes.
+/// A frame's bytes on the wire: some of ours in front, then the sender's, then padding.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameBytes<'f> {
     /// Bytes that the sender gave.
     pub(crate) length: u32,
-    /// Tag control information to insert.
-    pub(crate) tag: Option<u16>,
+    /// Bytes of ours.
+    head: &'f [u8],
+    /// The sender's first byte behind them.
+    from: u32,
+    /// Bytes of the sender's.
+    body: u32,
     reader: Reader<'f>,
 }
 
-impl FrameBytes<'_> {
+impl<'f> FrameBytes<'f> {
+    /// The same frame with `head` in place of its bytes up to `from`, and `body` bytes from there
+    /// on.
+    pub(crate) fn with_head<'h>(&self, head: &'h [u8], from: u32, body: u32) -> FrameBytes<'h>
+    where
+        'f: 'h,
+    {
+        FrameBytes {
+            length: self.length,
+            head,
+            from,
+            body,
+            reader: self.reader.clone(),
+        }
+    }
+
+    /// Bytes of ours.
+    fn head_length(&self) -> u32 {
+        u32::try_from(self.head.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes on the wire before padding.
+    fn unpadded_length(&self) -> u32 {
+        self.head_length().saturating_add(self.body)
+    }
+
     /// Bytes on the wire.
     pub(crate) fn wire_length(&self) -> u32 {
-        self.tagged_length().max(MIN_WIRE_FRAME)
+        self.unpadded_length().max(MIN_WIRE_FRAME)
     }
 
-    /// Bytes with the tag, before padding.
-    fn tagged_length(&self) -> u32 {
-        let tag = if self.tag.is_some() { TAG_BYTES } else { 0 };
-        self.length.saturating_add(tag)
-    }
-
-    /// Where its bytes are, in pages; nothing when there are too many parts, or bytes that are not
-    /// the sender's.
+    /// Where its bytes are, in pages; nothing when there are too many parts, or when bytes that
+    /// are not the sender's reach beyond what is copied anyway.
     pub(crate) fn fragments<'p>(&self, parts: &'p mut [Fragment]) -> &'p [Fragment] {
-        if self.wire_length() != self.length {
+        if self.wire_length() != self.unpadded_length() || self.head_length() > HEADER_BYTES {
             return &[];
         }
-        let count = self.reader.fragments(self.length, parts);
-        count
-            .and_then(|count| parts.get(..count))
-            .unwrap_or_default()
+        let ours = usize::from(!self.head.is_empty());
+        let Some(theirs) = parts.get_mut(ours..) else {
+            return &[];
+        };
+        let count = self.reader.fragments(self.from, self.body, theirs);
+        let Some(count) = count.and_then(|count| count.checked_add(ours)) else {
+            return &[];
+        };
+        // Stands for bytes that are always copied: no slot ever names its page.
+        if ours > 0
+            && let Some(first) = parts.first_mut()
+        {
+            *first = Fragment {
+                pfn: 0,
+                offset: 0,
+                len: self.head_length(),
+            };
+        }
+        parts.get(..count).unwrap_or_default()
     }
 
-    /// Its destination address.
-    pub(crate) fn destination(&self, irql: &AtMostDispatch<'_>) -> Result<[u8; 6], CopyFailed> {
-        let mut address = [0; 6];
-        // SAFETY: the target is a local of six bytes.
-        unsafe { self.reader.clone().read(0, address.as_mut_ptr(), 6, irql) }?;
-        Ok(address)
+    /// Copies the sender's first bytes.
+    pub(crate) fn first(
+        &self,
+        place: &mut [u8],
+        irql: &AtMostDispatch<'_>,
+    ) -> Result<(), CopyFailed> {
+        let len = u32::try_from(place.len()).map_err(|_| CopyFailed)?;
+        let mut reader = self.reader.clone();
+        // SAFETY: the target is a slice of `len` bytes.
+        unsafe { reader.read(0, place.as_mut_ptr(), len, irql) }
+    }
+
+    /// Sum over bytes `from..to` on the wire.
+    pub(crate) fn sum(
+        &self,
+        from: usize,
+        to: usize,
+        irql: &AtMostDispatch<'_>,
+    ) -> Result<Sum, CopyFailed> {
+        let mut at = u32::try_from(from).map_err(|_| CopyFailed)?;
+        let end = u32::try_from(to).map_err(|_| CopyFailed)?;
+        let mut bytes = self.clone();
+        let mut sum = Sum::default();
+        // The memory is the sender's, who may write to it: what is summed is a copy.
+        let mut chunk = [0_u8; SUM_CHUNK];
+        while at < end {
+            let count = end.saturating_sub(at).min(chunk.len() as u32);
+            // SAFETY: `count` is at most the chunk's length.
+            unsafe { bytes.copy(at, chunk.as_mut_ptr(), count, irql) }?;
+            sum.add(chunk.get(..count as usize).unwrap_or_default());
+            at = at.saturating_add(count);
+        }
+        Ok(sum)
     }
 
     /// Copies `len` bytes from byte `from` on to `to`; zeroes where the frame has ended. Each
@@ -129,17 +198,12 @@ impl FrameBytes<'_> {
             match kind {
                 // SAFETY: the caller's promise: `part` bytes from `at` on are within `len`.
                 Bytes::Given(source) => unsafe { self.reader.read(source, target, part, irql) }?,
-                Bytes::Tag(tag) => {
-                    let [high, low] = tag.to_be_bytes();
-                    let [first, second] = TAG_TYPE;
-                    let tag = [first, second, high, low];
-                    for (nth, byte) in (at.saturating_sub(TAG_PLACE)..).zip(0..part) {
-                        let value = tag.get(nth as usize).copied().unwrap_or(0);
-                        // SAFETY: as above, `byte` is below `part`.
-                        let place = unsafe { target.add(byte as usize) };
-                        // SAFETY: as above.
-                        unsafe { place.write(value) };
-                    }
+                Bytes::Head => {
+                    let part = part as usize;
+                    let bytes = self.head.get(at as usize..).unwrap_or_default();
+                    let bytes = bytes.get(..part).ok_or(CopyFailed)?;
+                    // SAFETY: as above; the slice has `part` bytes.
+                    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), target, part) }
                 }
                 // SAFETY: as above.
                 Bytes::Padding => unsafe { ptr::write_bytes(target, 0, part as usize) },
@@ -151,24 +215,23 @@ impl FrameBytes<'_> {
 
     /// What byte `at` on the wire is, and how far the same goes on.
     fn span(&self, at: u32) -> Span {
-        let given = |source, until| Span {
-            kind: Bytes::Given(source),
-            until,
-        };
-        let end = self.tagged_length();
-        let behind = TAG_PLACE.saturating_add(TAG_BYTES);
-        match self.tag {
-            _ if at >= end => Span {
+        let head = self.head_length();
+        let end = self.unpadded_length();
+        if at < head {
+            Span {
+                kind: Bytes::Head,
+                until: head,
+            }
+        } else if at < end {
+            Span {
+                kind: Bytes::Given(self.from.saturating_add(at.saturating_sub(head))),
+                until: end,
+            }
+        } else {
+            Span {
                 kind: Bytes::Padding,
                 until: u32::MAX,
-            },
-            None => given(at, end),
-            Some(_) if at < TAG_PLACE => given(at, TAG_PLACE),
-            Some(tag) if at < behind => Span {
-                kind: Bytes::Tag(tag),
-                until: behind,
-            },
-            Some(_) => given(at.saturating_sub(TAG_BYTES), end),
+            }
         }
     }
 }
@@ -184,8 +247,8 @@ struct Span {
 enum Bytes {
     /// From the sender's byte of this number on.
     Given(u32),
-    /// The tag.
-    Tag(u16),
+    /// From ours.
+    Head,
     /// Zeroes.
     Padding,
 }
@@ -202,11 +265,11 @@ struct Reader<'f> {
 }
 
 impl Reader<'_> {
-    /// Writes where the next `length` bytes are; how many parts, none when there are too many or
-    /// too few bytes.
-    fn fragments(&self, length: u32, parts: &mut [Fragment]) -> Option<usize> {
+    /// Writes where the `length` bytes behind the next `from` are; how many parts, none when there
+    /// are too many or too few bytes.
+    fn fragments(&self, from: u32, length: u32, parts: &mut [Fragment]) -> Option<usize> {
         let mut mdl = self.mdl;
-        let mut skip = self.skip;
+        let mut skip = self.skip.checked_add(from)?;
         let mut left = length;
         let mut count = 0_usize;
         while left > 0 {

@@ -14,10 +14,12 @@ mod frame;
 mod list_pool;
 mod rx;
 mod rx_link;
+mod rx_offload;
 mod stack;
 mod stock;
 mod tx;
 mod tx_link;
+mod tx_offload;
 
 use ndis::Status;
 use ndis::chain::RxChain;
@@ -28,15 +30,17 @@ use nt::irql::{AtMostDispatch, Dispatch, Passive};
 use nt::processor::ProcessorNumber;
 use nt::spinlock::SpinLock;
 use nt::status::Status as NtStatus;
+use offload::settings::Offloads;
 use xen_abi::domid::DomId;
 
 pub(crate) use bell::Bell;
 pub(crate) use stock::queue_of;
 pub(crate) use tx::Reaped;
+pub(crate) use tx_offload::able;
 
 use crate::adapter::{Adapter, AdapterRef, NdisHandle};
 use crate::frame_kind::Filter;
-use crate::statistics::Statistics;
+use crate::statistics::{Coalescing, Statistics};
 use crate::vlan::VlanSettings;
 use crate::{TAG, callbacks};
 use rx::{Received, Returned, RxSide};
@@ -380,6 +384,25 @@ impl Queue {
         {
             bell.place(adapter.bus(), processor, irql);
         }
+    }
+
+    /// Puts offloads in force, and interrupt moderation.
+    pub(crate) fn set_offloads(
+        &self,
+        offloads: &Offloads,
+        moderation: bool,
+        irql: &mut AtMostDispatch<'_>,
+    ) {
+        self.tx.with(irql, |tx, _| {
+            tx.offloads = *offloads;
+            tx.moderation = moderation;
+        });
+        self.rx.with(irql, |rx, _| rx.offloads = *offloads);
+    }
+
+    /// Coalescing counters since the queue was made.
+    pub(crate) fn coalescing(&self, irql: &mut AtMostDispatch<'_>) -> Coalescing {
+        self.rx.with(irql, |rx, _| rx.coalescing)
     }
 
     /// Says with which hash types of NDIS frames are handed up; 0 for no hash.

@@ -9,17 +9,21 @@ use ndis_sys as sys;
 use netfront_core::rx::{MAX_FRAGMENTS, REFILL_CHUNK, RxBroken, RxBuffer, RxFragment, RxPacket};
 use nt::irql::AtMostDispatch;
 use nt::pool::Pages;
+use offload::HEAD_BYTES;
+use offload::rx::{self as rules, Deliver, Plan, Wanted};
+use offload::settings::Offloads;
 use ring::Recheck;
 
 use super::QueueSpec;
 use super::rx_link::{PageGrants, RxLink, Supply};
+use super::rx_offload;
 use super::stock::{Piece, Stock};
 use crate::adapter::NdisHandle;
 use crate::bus::Bus;
 use crate::frame_kind::{Destination, Filter};
 use crate::rss;
 use crate::shared_page::{PAGE_BYTES, address_at, copy, move_up};
-use crate::statistics::Direction;
+use crate::statistics::{Coalescing, Direction};
 use crate::vlan::{Incoming, TAG_BYTES, TAG_PLACE, TAG_TYPE, VlanSettings};
 
 /// Frames of at most this many bytes are copied.
@@ -42,8 +46,12 @@ pub(crate) struct RxSide {
     pub(crate) link: Option<RxLink>,
     pub(crate) stock: Stock,
     pub(crate) statistics: Direction,
+    pub(crate) coalescing: Coalescing,
+    /// Offloads in force.
+    pub(crate) offloads: Offloads,
     /// Hash types of NDIS with which frames are handed up.
     pub(crate) hash_types: u32,
+    /// Longest frame without tag.
     max_frame: u32,
     vlan: VlanSettings,
     /// The domain is being suspended: the ring is left alone.
@@ -81,7 +89,9 @@ impl RxSide {
             link: None,
             stock,
             statistics: Direction::default(),
-            max_frame: spec.max_frame.saturating_add(TAG_BYTES),
+            coalescing: Coalescing::default(),
+            offloads: Offloads::default(),
+            max_frame: spec.max_frame,
             hash_types: 0,
             vlan: spec.vlan,
             frozen: false,
@@ -187,7 +197,8 @@ impl RxSide {
         stuck: &mut bool,
         lists: &mut RxChain,
     ) {
-        if !self.open || packet.length > self.max_frame {
+        let longest = self.max_frame.saturating_add(TAG_BYTES);
+        if !self.open || (packet.length > longest && packet.gso.is_none()) {
             if self.open {
                 self.statistics.count_errors(1);
             }
@@ -232,41 +243,98 @@ impl RxSide {
             }
         };
         let pieces = pieces.get_mut(..count).unwrap_or_default();
-        if let Some(list) = self.finish(packet, pieces) {
-            lists.push(list);
-        } else {
+        if self.finish(packet, pieces, lists) == Pieces::Free {
             for piece in pieces {
                 self.stock.put(piece.page);
             }
         }
     }
 
-    /// Looks at a frame that is ours now: a list of it if it is wanted.
-    fn finish(&mut self, packet: &RxPacket<'_>, pieces: &mut [Piece]) -> Option<Nbl> {
-        let first = pieces.first_mut()?;
-        let page = self.stock.memory(first.page)?;
+    /// Looks at a frame that is ours now, and makes lists of it if it is wanted.
+    ///
+    /// Not inlined: its copy of the headers takes stack that no other call shall carry.
+    #[inline(never)]
+    fn finish(
+        &mut self,
+        packet: &RxPacket<'_>,
+        pieces: &mut [Piece],
+        lists: &mut RxChain,
+    ) -> Pieces {
+        let Some(first) = pieces.first_mut() else {
+            return Pieces::Free;
+        };
+        let Some(page) = self.stock.memory(first.page) else {
+            return Pieces::Free;
+        };
         let address = address_at(page, first.offset as usize);
         if !self.filter.accepts(address) {
-            return None;
+            return Pieces::Free;
         }
         let tag = take_tag(page, first);
-        let Incoming::Accept(slot) = self.vlan.incoming(tag, self.filter.is_promiscuous()) else {
-            return None;
+        let recorded = self.filter.is_promiscuous();
+        let Incoming::Accept(slot) = self.vlan.incoming(tag, recorded) else {
+            return Pieces::Free;
         };
-        let Some(mut list) = self.stock.lend(self.adapter.get(), pieces) else {
-            self.statistics.count_discards(1);
-            return None;
+        let mut dress = Dress {
+            tag: slot,
+            hash: packet.hash.and_then(|(kind, value)| {
+                let hash_type = rss::ndis_type(kind) & self.hash_types;
+                (hash_type != 0).then_some((value, hash_type))
+            }),
+            deliver: Deliver::default(),
         };
-        list.set_info(sys::Ieee8021QNetBufferListInfo, slot);
-        if let Some((kind, value)) = packet.hash {
-            let hash_type = rss::ndis_type(kind) & self.hash_types;
-            if hash_type != 0 {
-                list.set_hash(value, hash_type);
+        let stripped = if tag.is_some() { TAG_BYTES } else { 0 };
+        let length = packet.length.saturating_sub(stripped);
+        let mut head = [0; HEAD_BYTES];
+        let known = rx_offload::first_bytes(&self.stock, pieces, &mut head);
+        let known = head.get(..known).unwrap_or_default();
+        let facts = rx_offload::facts(packet, length);
+        let wanted = Wanted {
+            offloads: self.offloads,
+            recorded,
+        };
+        let to = Destination::of(address);
+        match rules::plan(known, &facts, &wanted, self.max_frame) {
+            Plan::Deliver(deliver) => {
+                dress.deliver = deliver;
+                if let Some(work) = &deliver.complete {
+                    rx_offload::complete(&self.stock, pieces, work);
+                }
+                let Some(mut list) = self.stock.lend(self.adapter.get(), pieces) else {
+                    self.statistics.count_discards(1);
+                    return Pieces::Free;
+                };
+                dress.put_on(&mut list);
+                lists.push(list);
+                if let Some(unit) = deliver.unit {
+                    self.coalescing.count(unit.segments, unit.payload);
+                    let segments = u64::from(unit.segments);
+                    let header = u64::from(length.saturating_sub(unit.payload));
+                    let again = header.saturating_mul(segments.saturating_sub(1));
+                    let bytes = again.saturating_add(packet.length.into());
+                    self.statistics.count_many(to, segments, bytes);
+                } else {
+                    self.statistics.count(to, packet.length);
+                }
+                Pieces::Lent
+            }
+            Plan::Cut(segmenter, deliver) => {
+                dress.deliver = deliver;
+                let frame = (&mut head, &*pieces);
+                let stock = &mut self.stock;
+                let cut = rx_offload::cut(stock, self.adapter, &segmenter, frame, &dress, lists);
+                if self.offloads.rsc4 || self.offloads.rsc6 {
+                    self.coalescing.count_abort();
+                }
+                self.statistics.count_many(to, cut.made.into(), cut.bytes);
+                self.statistics.count_discards(cut.lost.into());
+                Pieces::Free
+            }
+            Plan::Drop => {
+                self.statistics.count_errors(1);
+                Pieces::Free
             }
         }
-        self.statistics
-            .count(Destination::of(address), packet.length);
-        Some(list)
     }
 
     /// Takes the pages of a packet from the backend. None when one does not come; the others are
@@ -356,6 +424,37 @@ impl RxSide {
     /// Whether the backend kept a page that it said it had filled.
     pub(crate) fn is_stuck(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.stuck)
+    }
+}
+
+/// What became of a frame's pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pieces {
+    /// They are the system's.
+    Lent,
+    /// They are free.
+    Free,
+}
+
+/// What a frame's lists say beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dress {
+    /// Value of the tag slot.
+    tag: u64,
+    /// Value and type of the hash.
+    hash: Option<(u32, u32)>,
+    /// Checksums and coalescing.
+    deliver: Deliver,
+}
+
+impl Dress {
+    /// Writes it to a list.
+    pub(super) fn put_on(&self, list: &mut Nbl) {
+        list.set_info(sys::Ieee8021QNetBufferListInfo, self.tag);
+        if let Some((value, hash_type)) = self.hash {
+            list.set_hash(value, hash_type);
+        }
+        rx_offload::tell(list, &self.deliver);
     }
 }
 

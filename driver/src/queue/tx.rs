@@ -7,17 +7,18 @@
 use ndis::Status;
 use ndis::chain::{Nbl, NblChain};
 use ndis_sys as sys;
-use netfront_core::tx::{
-    Fragment, Frame, Leak, MIN_FRAME, Submission, SubmitError, TxBroken, TxChecksum,
-};
+use netfront_core::tx::{Fragment, Frame, Leak, MIN_FRAME, Submission, SubmitError, TxBroken};
 use netif::extra::HashInfo;
 use nt::irql::AtMostDispatch;
 use nt::pool::OutOfMemory;
+use offload::settings::Offloads;
+use offload::tx::Head;
 use ring::Recheck;
 
 use super::flights::{FlightId, Flights};
 use super::frame::FrameCursor;
 use super::tx_link::{Lent, TxLink};
+use super::tx_offload::{self, Asked};
 use crate::bus::Bus;
 use crate::frame_kind::Destination;
 use crate::rss;
@@ -39,12 +40,16 @@ struct Sending {
     list: Nbl,
     flight: FlightId,
     cursor: FrameCursor,
+    /// Number of the next segment, of a frame that is cut here.
+    segment: u32,
     status: Status,
 }
 
 /// What became of a frame.
 enum Sent {
     Done,
+    /// A segment of it is sent, and others are not.
+    Part,
     Failed(Status),
     /// No room: later.
     Busy,
@@ -75,6 +80,10 @@ pub(crate) struct TxSide {
     /// Longest frame, with header.
     max_frame: u32,
     vlan: VlanSettings,
+    /// Offloads in force.
+    pub(crate) offloads: Offloads,
+    /// Events for completions are held back while nothing waits for them.
+    pub(crate) moderation: bool,
     /// The domain is being suspended: the ring is left alone.
     pub(crate) frozen: bool,
 }
@@ -92,6 +101,8 @@ impl TxSide {
             statistics: Direction::default(),
             max_frame,
             vlan,
+            offloads: Offloads::default(),
+            moderation: true,
             frozen: false,
         })
     }
@@ -183,11 +194,12 @@ impl TxSide {
                 break;
             }
             let Sending {
-                list,
+                mut list,
                 flight,
                 status,
                 ..
             } = sending;
+            tx_offload::large_send_done(&mut list);
             self.flights.end(flight, list, status, &mut done);
         }
         if link.engine.push().is_needed()
@@ -209,6 +221,7 @@ impl TxSide {
         let list = self.waiting.pop_front()?;
         Some(Sending {
             cursor: FrameCursor::first(&list),
+            segment: 0,
             list,
             flight,
             status: Status::SUCCESS,
@@ -220,6 +233,10 @@ impl TxSide {
         loop {
             match self.put_frame(link, sending, irql) {
                 Some(Sent::Done) => {}
+                Some(Sent::Part) => {
+                    sending.segment = sending.segment.saturating_add(1);
+                    continue;
+                }
                 Some(Sent::Failed(status)) => {
                     self.statistics.count_errors(1);
                     sending.status = status;
@@ -227,6 +244,7 @@ impl TxSide {
                 Some(Sent::Busy) => return false,
                 None => return true,
             }
+            sending.segment = 0;
             sending.cursor.advance(&sending.list);
         }
     }
@@ -241,23 +259,30 @@ impl TxSide {
         sending: &Sending,
         irql: &AtMostDispatch<'_>,
     ) -> Option<Sent> {
-        let mut bytes = sending.cursor.frame(&sending.list)?;
-        if !(MIN_FRAME..=self.max_frame).contains(&bytes.length) {
+        let whole = sending.cursor.frame(&sending.list)?;
+        let asked = Asked::of(&sending.list, self.vlan);
+        if whole.length < MIN_FRAME || (!asked.is_large() && whole.length > self.max_frame) {
             return Some(Sent::Failed(Status::INVALID_LENGTH));
         }
-        let Ok(address) = bytes.destination(irql) else {
+        let mut address = [0; 6];
+        if whole.first(&mut address, irql).is_err() {
             return Some(Sent::Failed(Status::RESOURCES));
+        }
+        let mut head = Head::default();
+        let prepared = asked.prepare(&whole, &mut head, sending.segment, &self.limits(link), irql);
+        let ready = match prepared {
+            Ok(ready) => ready,
+            Err(status) => return Some(Sent::Failed(status)),
         };
-        let slot = sending.list.info(sys::Ieee8021QNetBufferListInfo);
-        bytes.tag = self.vlan.outgoing(slot);
+        let mut bytes = whole.with_head(head.changed(), ready.from, ready.body);
         let length = bytes.wire_length();
         let mut fragments = [NO_FRAGMENT; MAX_FRAGMENTS];
         let fragments = bytes.fragments(&mut fragments);
         let frame = Frame {
             length,
             fragments,
-            checksum: TxChecksum::Complete,
-            gso: None,
+            checksum: ready.checksum,
+            gso: ready.gso,
             hash: sending.list.hash().and_then(|(value, info)| {
                 let hash_type = info & sys::NDIS_HASH_TYPE_MASK;
                 Some(HashInfo::toeplitz(rss::kind(hash_type)?, value))
@@ -276,14 +301,25 @@ impl TxSide {
         Some(match submitted {
             Ok(Submission::Busy) => Sent::Busy,
             Ok(Submission::Copied | Submission::InFlight) => {
-                self.statistics.count(Destination::of(address), length);
-                Sent::Done
+                let again = ready.header.saturating_mul(ready.frames.saturating_sub(1));
+                let bytes = u64::from(length).saturating_add(again.into());
+                let to = Destination::of(address);
+                self.statistics.count_many(to, ready.frames.into(), bytes);
+                if ready.more { Sent::Part } else { Sent::Done }
             }
             Err(SubmitError::CopyFailed) => Sent::Failed(Status::RESOURCES),
             Err(SubmitError::Rejected(_) | SubmitError::Invalid(_) | SubmitError::Broken) => {
                 Sent::Failed(Status::FAILURE)
             }
         })
+    }
+
+    fn limits(&self, link: &TxLink) -> tx_offload::Limits {
+        tx_offload::Limits {
+            offloads: self.offloads,
+            able: tx_offload::able(link.engine.policy().backend),
+            max_frame: self.max_frame,
+        }
     }
 
     /// Takes the backend's answers.
@@ -344,7 +380,7 @@ impl TxSide {
             return Ok(false);
         };
         // Half of what is out is soon enough, unless lists wait for room.
-        let coalesce = self.sending.is_none();
+        let coalesce = self.moderation && self.sending.is_none();
         Ok(link.engine.arm(coalesce)? == Recheck::Poll)
     }
 

@@ -3,12 +3,12 @@
 use std::{
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use dom0::plan::{Case, Guest, Kind};
 
 use crate::command::Tool;
@@ -97,24 +97,27 @@ impl Domain {
         self.xl(&["network-attach"], &options)
     }
 
-    /// Waits until the backend is Connected and its device has a carrier.
-    ///
-    /// # Errors
-    /// The time is over.
-    pub(crate) fn wait_connected(&self, vif: u32, time: Duration) -> Result<()> {
-        let state = format!("{}/state", self.backend(vif));
-        let carrier = PathBuf::from(format!("/sys/class/net/{}/carrier", self.device(vif)));
-        let connected = wait_until(time, || {
-            read_key(&state) == "4"
-                && fs::read_to_string(&carrier).is_ok_and(|text| text.trim() == "1")
-        });
-        ensure!(
-            connected,
+    /// Whether the backend is Connected and its device has a carrier.
+    pub(crate) fn is_connected(&self, vif: u32) -> bool {
+        self.backend_state(vif) == "4" && self.carrier(vif) == "1"
+    }
+
+    /// What the backend's connection looks like, for people.
+    pub(crate) fn connection(&self, vif: u32) -> String {
+        format!(
             "backend state {:?}, carrier {:?}",
-            read_key(&state),
-            fs::read_to_string(&carrier).ok()
-        );
-        Ok(())
+            self.backend_state(vif),
+            self.carrier(vif)
+        )
+    }
+
+    fn backend_state(&self, vif: u32) -> String {
+        read_key(&format!("{}/state", self.backend(vif)))
+    }
+
+    fn carrier(&self, vif: u32) -> String {
+        let path = format!("/sys/class/net/{}/carrier", self.device(vif));
+        fs::read_to_string(path).map_or_else(|_| String::new(), |text| text.trim().to_owned())
     }
 
     /// Waits until the domain is gone.
@@ -274,12 +277,10 @@ fn configuration(name: &str, guest: &Guest) -> String {
             for fixed in HVM_LINES {
                 line((*fixed).to_owned());
             }
-            if let Some(disk) = &guest.disk {
-                line(format!(
-                    "device_model_args_hvm = {}",
-                    device_model_arguments(disk)
-                ));
-            }
+            line(format!(
+                "device_model_args_hvm = {:?}",
+                device_model_arguments(guest.disk.as_deref())
+            ));
         }
     }
     text
@@ -289,6 +290,7 @@ fn configuration(name: &str, guest: &Guest) -> String {
 /// CPU, and a time stamp counter Xen leaves alone.
 const HVM_LINES: &[&str] = &[
     "type = \"hvm\"",
+    "device_model_override = \"/usr/libexec/xen-qemu-system-i386\"",
     "cpus = \"1\"",
     "tsc_mode = \"native\"",
     "xen_platform_pci = 1",
@@ -300,19 +302,19 @@ const HVM_LINES: &[&str] = &[
     "serial = \"none\"",
 ];
 
-fn device_model_arguments(disk: &str) -> String {
-    let drive = format!("file={disk},if=none,id=d0,format=raw,cache=unsafe");
-    let arguments = [
-        "-global",
-        "rtl8139.rombar=0",
-        "-global",
-        "rtl8139.romfile=",
-        "-drive",
-        &drive,
-        "-device",
-        "virtio-blk-pci,drive=d0,bootindex=0",
-    ];
-    format!("{arguments:?}")
+fn device_model_arguments(disk: Option<&str>) -> Vec<String> {
+    // The emulated card is not booted from.
+    let mut arguments = vec!["-global", "rtl8139.rombar=0", "-global", "rtl8139.romfile="];
+    let drive = disk.map(|disk| format!("file={disk},if=none,id=d0,format=raw,cache=unsafe"));
+    if let Some(drive) = &drive {
+        arguments.extend([
+            "-drive",
+            drive,
+            "-device",
+            "virtio-blk-pci,drive=d0,bootindex=0",
+        ]);
+    }
+    arguments.into_iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -108,8 +108,19 @@ pub struct Observed {
     pub netback: BTreeMap<String, u64>,
     /// `/sys/class/net/DEVICE/statistics`.
     pub link: BTreeMap<String, u64>,
-    /// Number of queues the backend has connected (`io_ring_q*` of its debug folder).
-    pub queues: u32,
+    /// The rings of each queue the backend has connected (`io_ring_q*` of its debug folder).
+    pub queues: Vec<Queue>,
     /// Interrupts of each of the backend's event channels, by their name in `/proc/interrupts`.
     pub interrupts: BTreeMap<String, u64>,
+}
+
+/// How far the backend has come on the rings of one queue since it connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Number of the queue.
+    pub queue: u32,
+    /// Slots of the transmit ring it has answered.
+    pub tx_slots: u32,
+    /// Slots of the receive ring it has answered.
+    pub rx_slots: u32,
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::Result;
-use dom0::event::Observed;
+use dom0::event::{Observed, Queue};
 
 use crate::{command::Tool, domain::Domain};
 
@@ -68,19 +68,34 @@ fn link_statistics(device: &str, folder: &Path) -> Result<BTreeMap<String, u64>>
     Ok(statistics)
 }
 
-/// Copies netback's debug files, and counts the queues among them.
-fn debug_files(device: &str, folder: &Path) -> Result<u32> {
-    let mut queues = 0;
+/// Copies netback's debug files, and reads those of its queues.
+fn debug_files(device: &str, folder: &Path) -> Result<Vec<Queue>> {
+    let mut queues = Vec::new();
     let source = format!("/sys/kernel/debug/xen-netback/{device}");
     for entry in fs::read_dir(source).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("io_ring_q") {
-            queues += 1;
+        let text = fs::read_to_string(entry.path()).unwrap_or_else(|error| error.to_string());
+        if let Some(number) = name.strip_prefix("io_ring_q") {
+            queues.extend(number.parse().ok().map(|number| rings(number, &text)));
         }
-        let text = fs::read(entry.path()).unwrap_or_else(|error| error.to_string().into_bytes());
         fs::write(folder.join(name), text)?;
     }
+    queues.sort_by_key(|queue| queue.queue);
     Ok(queues)
+}
+
+/// Reads `io_ring_qN`: the lines of the transmit ring, then those of the receive ring, each with
+/// `rsp prod NUMBER (base) ...`.
+fn rings(queue: u32, text: &str) -> Queue {
+    let mut answered = text.lines().filter_map(|line| {
+        let rest = line.trim().strip_prefix("rsp prod ")?;
+        rest.split_whitespace().next()?.parse().ok()
+    });
+    Queue {
+        queue,
+        tx_slots: answered.next().unwrap_or(0),
+        rx_slots: answered.next().unwrap_or(0),
+    }
 }
 
 fn interrupts(device: &str, folder: &Path) -> Result<BTreeMap<String, u64>> {
@@ -109,7 +124,7 @@ fn interrupt(line: &str, device: &str) -> Option<(String, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{counters, interrupt};
+    use super::{Queue, counters, interrupt, rings};
 
     #[test]
     fn counters_are_read() {
@@ -127,5 +142,18 @@ mod tests {
             Some(("vif1.0-q0-tx".to_owned(), 42))
         );
         assert_eq!(interrupt(line, "vif1.1"), None);
+    }
+
+    #[test]
+    fn rings_are_read() {
+        let text = "Queue 0\nTX: nr_ents 256\nreq prod 113 (0) cons 113 (0) event 114 (1)\n\
+            rsp prod 112 (base) pvt 112 (0) event 113 (1)\n\nRX: nr_ents 256\n\
+            req prod 408 (256) cons 152 (0) event 1 (-151)\nrsp prod 152 (base) pvt 152 (0)\n";
+        let expected = Queue {
+            queue: 3,
+            tx_slots: 112,
+            rx_slots: 152,
+        };
+        assert_eq!(rings(3, text), expected);
     }
 }

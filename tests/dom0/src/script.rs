@@ -27,6 +27,9 @@ use crate::{
 /// netback's module parameter.
 const MAX_QUEUES: &str = "/sys/module/xen_netback/parameters/max_queues";
 
+/// Takes a backend from its driver.
+const UNBIND: &str = "/sys/bus/xen-backend/drivers/vif/unbind";
+
 /// Bytes of each packet that the capture keeps: all headers and the start of the payload.
 const SNAP_LENGTH: &str = "192";
 
@@ -98,7 +101,11 @@ impl Running<'_> {
         match step {
             Step::Create => self.create()?,
             Step::Connected { vif, seconds } => {
-                self.domain()?.wait_connected(*vif, bounded(*seconds))?;
+                let domain = self.domain()?;
+                let connected = self.wait_or_end(bounded(*seconds), |_, slice| {
+                    wait_until(slice, || domain.is_connected(*vif))
+                })?;
+                ensure!(connected, "{}", domain.connection(*vif));
             }
             Step::Event {
                 name,
@@ -188,10 +195,13 @@ impl Running<'_> {
         }
     }
 
-    /// netback forgets its frontends with its module, and asks for the toolstack's script when it is
-    /// back; `xl` does not run it again, so this does.
+    /// A connected interface holds netback's module, so each is taken from its driver first. netback
+    /// asks for the toolstack's script when it is back; `xl` does not run it again, so this does.
     fn reload_netback(&self, max_queues: u32) -> Result<()> {
         let domain = self.domain()?;
+        for vif in 0..self.case.guest.vifs {
+            fs::write(UNBIND, format!("vif-{}-{vif}", domain.id)).context(UNBIND)?;
+        }
         Tool::new("busybox").args(["rmmod", "xen_netback"]).run()?;
         let device = domain.device(0);
         let path = format!("/sys/class/net/{device}");

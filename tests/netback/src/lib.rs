@@ -54,4 +54,4 @@ pub use hostile::Attack;
 pub use rule::{Broken, Rule, RuleLog, Severity};
 pub use segment::segment;
 pub use vif::Netback;
-pub use wire::{FrameHash, FrameMeta, Gso, Wire};
+pub use wire::{FrameHash, FrameMeta, Gso, RxShape, Wire};

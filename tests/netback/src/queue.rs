@@ -54,7 +54,10 @@ pub(crate) struct Waiting {
 impl Waiting {
     /// RX requests that the frame takes.
     pub(crate) fn slots_needed(&self) -> u32 {
-        let data = self.frame.len().div_ceil(4096).max(1);
+        let data = match self.meta.shape {
+            Some(shape) => shape.slots(self.frame.len()).len(),
+            None => self.frame.len().div_ceil(4096).max(1),
+        };
         let extras = usize::from(self.meta.gso.is_some()) + usize::from(self.hash.is_some());
         (data + extras) as u32
     }

@@ -14,11 +14,19 @@ use crate::queue::Waiting;
 use crate::rule::Rule;
 use crate::segment::segment;
 use crate::vif::Netback;
-use crate::wire::{FrameMeta, Gso, Wire};
+use crate::wire::{FrameMeta, Gso, RxShape, Wire};
 
 /// Packets of one queue, and frames of the wire, in one poll.
 const BATCH: u32 = 64;
 const PAGE: usize = 4096;
+
+/// The shape of a frame whose checksum is not what the network said any more.
+const fn keep_slots(shape: RxShape) -> RxShape {
+    RxShape {
+        checksum_flags: None,
+        ..shape
+    }
+}
 
 impl<P: SharedPage> Netback<P> {
     /// Takes frames from the network and queues them.
@@ -48,6 +56,7 @@ impl<P: SharedPage> Netback<P> {
                 csum_blank: false,
                 data_validated: true,
                 gso: None,
+                shape: meta.shape.map(keep_slots),
                 ..meta
             };
             match segment(&frame, gso) {
@@ -58,6 +67,7 @@ impl<P: SharedPage> Netback<P> {
         }
         if meta.csum_blank && !self.takes_blank(&frame) {
             meta.csum_blank = false;
+            meta.shape = meta.shape.map(keep_slots);
             meta.data_validated = complete_checksum(&mut frame).is_ok();
         }
         self.enqueue(frame, meta);
@@ -240,6 +250,9 @@ impl<P: SharedPage> Netback<P> {
                 flags |= NETRXF_DATA_VALIDATED;
             }
         }
+        if let Some(chosen) = meta.shape.and_then(|shape| shape.checksum_flags) {
+            flags = chosen;
+        }
         let mut extras = Vec::new();
         if let Some(gso) = meta.gso {
             let [low, high] = gso.size.to_le_bytes();
@@ -250,6 +263,9 @@ impl<P: SharedPage> Netback<P> {
             let [a, b, c, d] = hash.value.to_le_bytes();
             let algorithm = XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ as u8;
             extras.push([ExtraType::HASH.0, 0, hash.hash_type, algorithm, a, b, c, d]);
+        }
+        if meta.shape.is_some_and(|shape| shape.seed >> 32 & 1 == 1) {
+            extras.reverse();
         }
         let count = extras.len();
         for extra in extras.iter_mut().take(count.saturating_sub(1)) {
@@ -270,16 +286,17 @@ impl<P: SharedPage> Netback<P> {
     /// One packet: first data slot, extras, other data slots.
     fn emit<H: Host<Page = P>>(&mut self, host: &mut H, q: usize, waiting: &Waiting) {
         let (first_flags, extras) = self.dress(waiting);
-        let offset = self.config.rx_offset;
-        let chunk = PAGE - usize::from(offset);
-        let pieces: Vec<&[u8]> = waiting.frame.chunks(chunk).collect();
-        let count = pieces.len();
-        for (n, piece) in pieces.into_iter().enumerate() {
+        let mut rest = waiting.frame.as_slice();
+        let slots = self.slots_of(waiting);
+        let count = slots.len();
+        for (n, (offset, length)) in slots.into_iter().enumerate() {
             let mut flags = if n == 0 { first_flags } else { 0 };
             if n + 1 < count {
                 flags |= NETRXF_MORE_DATA;
             }
-            self.data_slot(host, q, piece, flags);
+            let (piece, later) = rest.split_at(length.min(rest.len()));
+            rest = later;
+            self.data_slot(host, q, (offset, piece), flags);
             if n > 0 {
                 continue;
             }
@@ -299,8 +316,24 @@ impl<P: SharedPage> Netback<P> {
         self.queues[q].last_rx_ns = self.now_ns;
     }
 
-    fn data_slot<H: Host<Page = P>>(&mut self, host: &mut H, q: usize, piece: &[u8], flags: u16) {
-        let mut offset = self.config.rx_offset;
+    /// Offset and length of each data slot.
+    fn slots_of(&self, waiting: &Waiting) -> Vec<(u16, usize)> {
+        if let Some(shape) = waiting.meta.shape {
+            return shape.slots(waiting.frame.len());
+        }
+        let offset = self.config.rx_offset;
+        let chunk = PAGE - usize::from(offset);
+        let pieces = waiting.frame.chunks(chunk);
+        pieces.map(|piece| (offset, piece.len())).collect()
+    }
+
+    fn data_slot<H: Host<Page = P>>(
+        &mut self,
+        host: &mut H,
+        q: usize,
+        (mut offset, piece): (u16, &[u8]),
+        flags: u16,
+    ) {
         let queue = &self.queues[q];
         let [id_pad, gref] = queue.rx.words::<2>(queue.rx.req_cons);
         if id_pad >> 16 != 0 {
@@ -373,7 +406,7 @@ impl<P: SharedPage> Netback<P> {
                 let more = XEN_NETIF_EXTRA_FLAG_MORE;
                 self.extra_slot(q, [ExtraType::GSO.0, more, 0xB4, 5, 1, 0, 0, 0]);
             } else {
-                self.data_slot(host, q, &[0x55; 64], NETRXF_MORE_DATA);
+                self.data_slot(host, q, (0, &[0x55; 64]), NETRXF_MORE_DATA);
             }
         }
     }

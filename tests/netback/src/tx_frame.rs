@@ -200,6 +200,7 @@ impl<P: SharedPage> Netback<P> {
             gso,
             hash,
             queue: self.queues[q].id,
+            shape: None,
         };
         wire.from_guest(&frame, meta);
     }

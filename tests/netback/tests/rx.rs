@@ -1,7 +1,7 @@
 //! RX: frames into the guest's pages.
 mod support;
 
-use netback_model::{Config, FrameHash, FrameMeta, Gso, Preset, Rule};
+use netback_model::{Config, FrameHash, FrameMeta, Gso, Preset, Rule, RxShape};
 use support::*;
 use xen_abi::netif::GsoType;
 
@@ -14,6 +14,7 @@ const GSO: FrameMeta = FrameMeta {
     }),
     hash: None,
     queue: 0,
+    shape: None,
 };
 
 fn plain_meta() -> FrameMeta {
@@ -307,4 +308,39 @@ fn deadlines_are_never_in_the_past_once_settled() {
         b.settle();
     }
     assert!(b.back.counters().carrier_off > 0);
+}
+
+#[test]
+fn shaped_frames_are_whole_and_lie_anywhere() {
+    let mut b = Bench::linux();
+    let mut offsets = 0;
+    for (seed, len) in (1..40).zip(
+        [60, 300, 1514, 4097, 9014, 40_000, 65_000]
+            .into_iter()
+            .cycle(),
+    ) {
+        let shape = Some(RxShape {
+            seed: seed * 0x9E37_79B9,
+            checksum_flags: Some(1),
+        });
+        b.receive(
+            &plain(len),
+            FrameMeta {
+                shape,
+                ..plain_meta()
+            },
+        );
+        let got = b.guest.queues[0].rx_responses();
+        assert!(
+            got.len() <= 18 && got[0].flags & 3 == 1,
+            "{len}: {} slots",
+            got.len()
+        );
+        offsets += got.iter().filter(|slot| slot.offset > 0).count();
+        let data: Vec<u8> = got.iter().flat_map(RxResponse::data).collect();
+        assert_eq!(data, plain(len), "{len}");
+        b.guest.queues[0].post_rx(&mut b.world, u32::try_from(got.len()).unwrap());
+        b.guest.push_rx(&mut b.world, 0);
+    }
+    assert!(offsets > 20, "{offsets} slots begin inside a page");
 }

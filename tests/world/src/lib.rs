@@ -8,9 +8,12 @@ mod host;
 mod machine;
 mod memory;
 mod network;
+pub mod packet;
 mod peer;
+pub mod proof;
 pub mod scenario;
 mod store;
+mod tap;
 mod world;
 
 pub use capture::Capture;
@@ -21,4 +24,5 @@ pub use machine::{Vif, Xen, XenPlatform};
 pub use network::{Network, Nobody};
 pub use peer::{Peer, WireCounters};
 pub use store::Store;
+pub use tap::Tap;
 pub use world::{Builder, World, driver_image};

@@ -143,23 +143,20 @@ fn closure(device_model: bool) -> Result<BTreeSet<String>> {
         todo.extend(DEVICE_MODEL.iter().map(|&name| name.to_owned()));
     }
     for (meta, prefix) in VERSIONED {
-        let name = dependencies(meta)?
+        let name = dependencies(&[(*meta).to_owned()])?
             .into_iter()
             .find(|name| name.starts_with(prefix) && *name != "xen-utils-common")
             .with_context(|| format!("{meta} depends on no {prefix}*"))?;
         todo.push(name);
     }
     let mut names = BTreeSet::new();
-    while let Some(name) = todo.pop() {
-        if names.contains(&name) {
-            continue;
-        }
+    while !todo.is_empty() {
+        names.extend(todo.iter().cloned());
         // Libraries only: what else the packages want (Python, debconf) dom0 does without.
-        let libraries = dependencies(&name)?
+        todo = dependencies(&todo)?
             .into_iter()
-            .filter(|name| is_library(name));
-        todo.extend(libraries);
-        names.insert(name);
+            .filter(|name| is_library(name) && !names.contains(name))
+            .collect();
     }
     Ok(names)
 }
@@ -168,16 +165,19 @@ fn is_library(name: &str) -> bool {
     (name.starts_with("lib") || name == "zlib1g") && !name.ends_with("-perl")
 }
 
-fn dependencies(name: &str) -> Result<Vec<String>> {
+/// Names of what these packages depend on.
+fn dependencies(names: &[String]) -> Result<BTreeSet<String>> {
     let output = process::program("apt-cache")
-        .args(["depends", "--important", "--", name])
+        .args(["depends", "--important", "--"])
+        .args(names)
         .stderr(Stdio::inherit())
         .output()
         .context("apt-cache")?;
     if !output.status.success() {
-        bail!("apt knows no package {name}: run apt-get update; Debian 12 has it");
+        bail!("apt does not know all of {names:?}: run apt-get update; Debian 12 has them");
     }
-    Ok(parse_dependencies(&String::from_utf8_lossy(&output.stdout)))
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(parse_dependencies(&text).into_iter().collect())
 }
 
 /// Lines `  Depends: NAME` and `PreDepends: NAME`; names in `<>` are virtual.

@@ -32,6 +32,10 @@ pub(super) fn gather(events: &[Line], guest: GuestKind) -> Value {
                 report["dom0"]["netback"] = json!(observed.netback);
                 report["dom0"]["link"] = json!(observed.link);
                 report["dom0"]["queues"] = json!(observed.queues);
+                if report["per_queue"].is_null() {
+                    // The guest does not count by queue; netback's rings do, in slots.
+                    report["per_queue"] = json!(observed.queues);
+                }
                 report["dom0"]["interrupts"] = json!(observed.interrupts);
             }
             Event::Done {
@@ -59,7 +63,7 @@ fn push(list: &mut Value, value: Value) {
     }
 }
 
-/// Prints the queues of the guest's report, and what dom0 counted.
+/// Prints the queues as netback saw them, and what else dom0 counted.
 pub(super) fn print_table(report: &Value) {
     println!(
         "Xen {}, Linux {} in dom0, {} queues, integrity: {}",
@@ -68,25 +72,35 @@ pub(super) fn print_table(report: &Value) {
         report["queues"],
         text(&report["integrity"])
     );
-    println!("queue  cpu  tx packets  rx packets      events");
-    for queue in report["per_queue"].as_array().into_iter().flatten() {
+    println!("queue    tx slots    rx slots  tx events  rx events");
+    for queue in report["dom0"]["queues"].as_array().into_iter().flatten() {
         println!(
-            "{:>5}  {:>3}  {:>10}  {:>10}  {:>10}",
+            "{:>5}  {:>10}  {:>10} {:>10} {:>10}",
             queue["queue"].to_string(),
-            queue["cpu"].to_string(),
-            queue["tx_packets"].to_string(),
-            queue["rx_packets"].to_string(),
-            queue["events"].to_string()
+            queue["tx_slots"].to_string(),
+            queue["rx_slots"].to_string(),
+            events(report, &queue["queue"], "tx"),
+            events(report, &queue["queue"], "rx"),
         );
     }
-    for what in ["netback", "interrupts"] {
-        for (name, count) in report["dom0"][what].as_object().into_iter().flatten() {
-            println!("dom0: {name}: {count}");
-        }
+    let netback = report["dom0"]["netback"].as_object();
+    for (name, count) in netback.into_iter().flatten() {
+        println!("dom0: {name}: {count}");
     }
     for ping in report["dom0"]["pings"].as_array().into_iter().flatten() {
         println!("dom0: ping: {}", text(ping));
     }
+}
+
+/// Interrupts netback got on the event channel of a queue: `-` if it has none of that name.
+fn events(report: &Value, queue: &Value, way: &str) -> String {
+    let suffix = format!("-q{queue}-{way}");
+    let interrupts = report["dom0"]["interrupts"].as_object();
+    interrupts
+        .into_iter()
+        .flatten()
+        .find(|(name, _)| name.ends_with(&suffix))
+        .map_or_else(|| "-".to_owned(), |(_, count)| count.to_string())
 }
 
 fn text(value: &Value) -> &str {

@@ -11,9 +11,26 @@ pub enum Layout {
     Whole,
     /// MDLs of these lengths; the last one takes the rest. Zero is a length.
     Pieces(Vec<usize>),
+    /// The chain in full: what stands in it before and behind the frame too.
+    Chain(Chain),
     /// What the seed chooses: any number of MDLs on any byte boundary, with the MAC header unsplit.
     #[default]
     Random,
+}
+
+/// A frame's MDL chain in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Lengths of MDLs before `CurrentMdl`.
+    pub before: Vec<usize>,
+    /// `CurrentMdlOffset`: bytes of `CurrentMdl` before the frame.
+    pub skip: usize,
+    /// Bytes of the frame in each MDL from `CurrentMdl` on; the last takes the rest. Zero is a length.
+    pub pieces: Vec<usize>,
+    /// Bytes behind the frame in its last MDL.
+    pub tail: usize,
+    /// Lengths of MDLs after it.
+    pub after: Vec<usize>,
 }
 
 /// One frame.
@@ -84,22 +101,73 @@ pub(crate) fn pieces(frame: &Frame, rng: &mut Rng) -> Vec<usize> {
     let total = frame.bytes.len();
     match &frame.layout {
         Layout::Whole => vec![total],
-        Layout::Pieces(lens) => {
-            let mut rest = total;
-            let mut all: Vec<usize> = lens
-                .iter()
-                .map(|len| {
-                    let len = (*len).min(rest);
-                    rest -= len;
-                    len
-                })
-                .collect();
-            if rest != 0 || all.is_empty() {
-                all.push(rest);
-            }
-            all
-        }
+        Layout::Pieces(lens) => given(lens, total),
+        Layout::Chain(chain) => given(&chain.pieces, total),
         Layout::Random => random(total, mac_header(&frame.bytes), rng),
+    }
+}
+
+fn given(lens: &[usize], total: usize) -> Vec<usize> {
+    let mut rest = total;
+    let mut all: Vec<usize> = lens
+        .iter()
+        .map(|len| {
+            let len = (*len).min(rest);
+            rest -= len;
+            len
+        })
+        .collect();
+    if rest != 0 || all.is_empty() {
+        all.push(rest);
+    }
+    all
+}
+
+/// The MDLs of a frame.
+#[derive(Debug)]
+pub(crate) struct Mdls {
+    /// Bytes of each.
+    pub(crate) contents: Vec<Vec<u8>>,
+    /// Which one is `CurrentMdl`.
+    pub(crate) current: usize,
+    /// `CurrentMdlOffset`.
+    pub(crate) skip: usize,
+}
+
+/// What is in a chain beside the frame.
+const BESIDE: u8 = 0xB5;
+
+/// The MDLs of a frame, with all that is in them.
+pub(crate) fn mdls(frame: &Frame, rng: &mut Rng) -> Mdls {
+    let mut rest = frame.bytes.as_slice();
+    let mut contents: Vec<Vec<u8>> = pieces(frame, rng)
+        .into_iter()
+        .map(|len| {
+            let (now, later) = rest.split_at(len.min(rest.len()));
+            rest = later;
+            now.to_vec()
+        })
+        .collect();
+    let Layout::Chain(chain) = &frame.layout else {
+        return Mdls {
+            contents,
+            current: 0,
+            skip: 0,
+        };
+    };
+    let filler = |len: &usize| vec![BESIDE; *len];
+    if let Some(first) = contents.first_mut() {
+        first.splice(0..0, filler(&chain.skip));
+    }
+    if let Some(last) = contents.last_mut() {
+        last.extend(filler(&chain.tail));
+    }
+    contents.splice(0..0, chain.before.iter().map(filler));
+    contents.extend(chain.after.iter().map(filler));
+    Mdls {
+        contents,
+        current: chain.before.len(),
+        skip: chain.skip,
     }
 }
 
@@ -128,8 +196,9 @@ fn random(total: usize, first: usize, rng: &mut Rng) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use alloc::vec;
+    use alloc::vec::Vec;
 
-    use super::{Frame, Layout, pieces};
+    use super::{Chain, Frame, Layout, mdls, pieces};
     use crate::sched::rng::Rng;
 
     #[test]
@@ -145,6 +214,27 @@ mod tests {
         assert_eq!(pieces(&frame, &mut rng), [60, 40]);
         frame.layout = Layout::Whole;
         assert_eq!(pieces(&frame, &mut rng), [100]);
+    }
+
+    #[test]
+    fn a_chain_has_what_stands_beside_the_frame() {
+        let frame = Frame {
+            bytes: vec![7; 20],
+            layout: Layout::Chain(Chain {
+                before: vec![5, 0],
+                skip: 3,
+                pieces: vec![14, 0],
+                tail: 2,
+                after: vec![9],
+            }),
+            unmapped: false,
+        };
+        let made = mdls(&frame, &mut Rng::new(1));
+        let lens: Vec<usize> = made.contents.iter().map(Vec::len).collect();
+        assert_eq!(lens, [5, 0, 17, 0, 8, 9]);
+        assert_eq!((made.current, made.skip), (2, 3));
+        assert_eq!(made.contents[2][..4], [0xB5, 0xB5, 0xB5, 7]);
+        assert_eq!(made.contents[4], [7, 7, 7, 7, 7, 7, 0xB5, 0xB5]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use ndis_sys::{NET_BUFFER as Buffer, NET_BUFFER_LIST as List};
 use wdk_sys::MDL;
 
-use super::frame::{self, SendList};
+use super::frame::{self, Mdls, SendList};
 use super::{mdl, nt};
 use crate::field;
 use crate::host::context::kernel;
@@ -41,26 +41,30 @@ struct Data {
 
 /// Puts a frame's pieces in pages that the driver may read and not write, each on a byte boundary of the
 /// seed's choice.
-fn lay_out(bytes: &[u8], lens: &[usize]) -> Data {
+fn lay_out(contents: &[Vec<u8>]) -> Data {
     let kernel = kernel();
     let mut at = kernel.sched.rng.lock().below(64) as usize;
     let mut places = Vec::new();
-    for len in lens {
+    for bytes in contents {
         places.push(at);
-        at += len + kernel.sched.rng.lock().below(40) as usize;
+        at += bytes.len();
+        let mut rng = kernel.sched.rng.lock();
+        // Sometimes the next piece follows closely, sometimes it is anywhere in another page.
+        if rng.below(4) == 0 {
+            at = at.next_multiple_of(PAGE) + rng.below(u32::try_from(PAGE).unwrap_or(0)) as usize;
+        } else {
+            at += rng.below(40) as usize;
+        }
     }
     let count = at.div_ceil(PAGE).max(1);
     let pages = kernel
         .space
         .allocate(count, Frames::Scattered, Access::Read, 0xEE)
         .expect("guest memory: give the harness more RAM");
-    let mut rest = bytes;
     let mut pieces = Vec::new();
-    for (place, len) in places.into_iter().zip(lens) {
-        let (now, later) = rest.split_at((*len).min(rest.len()));
-        rest = later;
-        let _ = kernel.space.write(pages + place, now);
-        pieces.push((pages + place, now.to_vec()));
+    for (place, bytes) in places.into_iter().zip(contents) {
+        let _ = kernel.space.write(pages + place, bytes);
+        pieces.push((pages + place, bytes.clone()));
     }
     Data {
         pages,
@@ -102,13 +106,14 @@ fn plan(data: &[Data]) -> Plan {
 /// Builds the list. `source` is the handle of the binding that sends it.
 pub(crate) fn build(list: &SendList, source: usize) -> Built {
     let kernel = kernel();
-    let data: Vec<Data> = list
+    let chains: Vec<Mdls> = list
         .frames
         .iter()
-        .map(|frame| {
-            let lens = frame::pieces(frame, &mut kernel.sched.rng.lock());
-            lay_out(&frame.bytes, &lens)
-        })
+        .map(|frame| frame::mdls(frame, &mut kernel.sched.rng.lock()))
+        .collect();
+    let data: Vec<Data> = chains
+        .iter()
+        .map(|chain| lay_out(&chain.contents))
         .collect();
     let plan = plan(&data);
     let block = kernel.pool.allocate_own(plan.size);
@@ -140,7 +145,15 @@ pub(crate) fn build(list: &SendList, source: usize) -> Built {
             .buffers
             .get(index + 1)
             .map_or(0, |offset| block + offset);
-        buffer(block + plan.buffers[index], next, own[0], frame.bytes.len());
+        let chain = &chains[index];
+        let before = &chain.contents[..chain.current];
+        let place = Place {
+            chain: own[0],
+            current: own[chain.current],
+            skip: chain.skip,
+            offset: before.iter().map(Vec::len).sum::<usize>() + chain.skip,
+        };
+        buffer(block + plan.buffers[index], next, place, frame.bytes.len());
         let offset = plan.buffers[index];
         fixed.push((
             offset,
@@ -181,11 +194,23 @@ fn poison(from: usize, to: usize) {
     crate::mem::guest::write_bytes(from, &vec![NOT_YOURS; to - from]);
 }
 
-fn buffer(at: usize, next: usize, first: usize, len: usize) {
+/// Where a frame begins in its chain.
+#[derive(Clone, Copy)]
+struct Place {
+    chain: usize,
+    current: usize,
+    skip: usize,
+    offset: usize,
+}
+
+fn buffer(at: usize, next: usize, place: Place, len: usize) {
     let raw = at as *mut Buffer;
+    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     field!(raw, Buffer, Next).store(next as *mut Buffer);
-    field!(raw, Buffer, CurrentMdl).store(first as *mut MDL);
-    field!(raw, Buffer, MdlChain).store(first as *mut MDL);
+    field!(raw, Buffer, CurrentMdl).store(place.current as *mut MDL);
+    field!(raw, Buffer, CurrentMdlOffset).store(number(place.skip));
+    field!(raw, Buffer, MdlChain).store(place.chain as *mut MDL);
+    field!(raw, Buffer, DataOffset).store(number(place.offset));
     // Only the low half is the frame's length; the rest of the word is another union member's.
     field!(raw, Buffer, stDataLength).store(len);
     let reserved = core::mem::offset_of!(Buffer, NdisReserved);

@@ -53,7 +53,7 @@ use spin::Mutex;
 pub use attributes::Attributes;
 pub use configuration::KeywordRead;
 pub use error_log::ErrorLogEntry;
-pub use frame::{Frame, Layout, SendList};
+pub use frame::{Chain, Frame, Layout, SendList};
 pub use oid::{OidKind, OidRequest, OidResult};
 pub use power::DeviceState;
 pub use protocol::{AdapterId, Protocol, ReceivePolicy, Received, SendOptions, Sent};

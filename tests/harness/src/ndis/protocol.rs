@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -254,6 +255,33 @@ pub(crate) fn restarted(adapter: &Arc<Adapter>) {
             &OidRequest::set(sys::OID_GEN_CURRENT_PACKET_FILTER, value),
         );
     }
+    // TCP/IP says how its frames are encapsulated before it uses offloads (ndis-contract 3.2).
+    if adapter.attributes.lock().offload.is_some() {
+        let request = OidRequest::set(sys::OID_OFFLOAD_ENCAPSULATION, ethernet_encapsulation());
+        oid::run(adapter, &request);
+    }
+}
+
+/// `NDIS_OFFLOAD_ENCAPSULATION`: both IP versions in Ethernet frames.
+fn ethernet_encapsulation() -> Vec<u8> {
+    let size = sys::NDIS_SIZEOF_OFFLOAD_ENCAPSULATION_REVISION_1;
+    let [low, high, ..] = size.to_le_bytes();
+    let mut bytes = vec![
+        sys::NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION,
+        sys::NDIS_OFFLOAD_ENCAPSULATION_REVISION_1,
+        low,
+        high,
+    ];
+    for _ in 0..2 {
+        for word in [
+            sys::NDIS_OFFLOAD_SET_ON,
+            sys::NDIS_ENCAPSULATION_IEEE_802_3,
+            14,
+        ] {
+            bytes.extend(word.to_le_bytes());
+        }
+    }
+    bytes
 }
 
 /// A test's view of one adapter, from above.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use world::proof::CASES;
 use world::scenario;
 
 /// The call that fails in the present run, for the message of one that goes wrong.
@@ -24,9 +25,46 @@ struct Options {
     /// Instead: fails each call of an export that may fail, one per run, until there are no more.
     #[arg(long)]
     faults: bool,
+    /// Instead: judges this many random frames between NDIS and the wire, under every kind of interface in turn.
+    #[arg(long)]
+    frames: Option<u64>,
     /// Runs each seed twice and compares the traces.
     #[arg(long)]
     twice: bool,
+}
+
+/// Frames of one machine.
+const BATCH: u64 = 10_000;
+
+/// Judges frames until there are `count`; each machine has a seed of its own, which a failure names.
+fn judge_frames(first: u64, count: u64, start: Instant) {
+    let (next, judged) = (AtomicU64::new(0), AtomicU64::new(0));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while judged.load(Ordering::Relaxed) < count {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let which = usize::try_from(index).unwrap_or(0) % CASES.len();
+                    let case = &CASES[which];
+                    let report = case.run(first + index, BATCH);
+                    let so_far = judged.fetch_add(report.frames(), Ordering::Relaxed);
+                    println!(
+                        "seed {}, {}: {report:?}; {} frames, {:.0} s",
+                        first + index,
+                        case.name,
+                        so_far + report.frames(),
+                        start.elapsed().as_secs_f64()
+                    );
+                }
+            });
+        }
+    });
+    println!(
+        "{} frames passed in {:.0} s",
+        judged.load(Ordering::Relaxed),
+        start.elapsed().as_secs_f64()
+    );
 }
 
 fn main() {
@@ -64,6 +102,10 @@ fn main() {
             "each of {nth} calls failed once, in {:.0} s",
             start.elapsed().as_secs_f64()
         );
+        return;
+    }
+    if let Some(count) = options.frames {
+        judge_frames(options.first, count, start);
         return;
     }
     let next = AtomicU64::new(0);
