@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cases::System;
-use harness::{Harness, SECOND, Stop};
+use harness::{DeviceId, Harness, SECOND, Stop};
 use netback_model::{Config, Preset};
 
 use crate::machine::{Xen, XenPlatform};
@@ -176,6 +176,23 @@ impl World {
             seed: 0,
             ram: 1 << 30,
         }
+    }
+
+    // Not through `DerefMut`, so that arguments may ask the world for the device.
+
+    /// [`System::disable_interface`].
+    pub fn disable_interface(&mut self, device: DeviceId) {
+        self.system.disable_interface(device);
+    }
+
+    /// [`System::enable_interface`].
+    pub fn enable_interface(&mut self, device: DeviceId) {
+        self.system.enable_interface(device);
+    }
+
+    /// [`System::surprise_remove_interface`].
+    pub fn surprise_remove_interface(&mut self, device: DeviceId) {
+        self.system.surprise_remove_interface(device);
     }
 
     /// Xen, XenStore and the backends.
