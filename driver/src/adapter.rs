@@ -6,34 +6,37 @@
 
 use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 
 use interface::SuspendPhase;
+use ndis::addresses::{AddressList, Protocol};
 use ndis::chain::{CompletionSink, Nbl, NblChain, NdisCompletions, RxChain};
 use ndis::indication::{Indicator, Link};
 use ndis::rss::{MAX_ENTRIES, RssParameters};
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::NDIS_HANDLE;
+use netfront_core::announce::Addresses;
 use netfront_core::tx::TxBroken;
 use netif::features::Features;
 use nt::dpc::Dpc;
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
 use nt::spinlock::SpinLock;
 
-use crate::attributes::Identity;
+use crate::attributes::{DEFAULT_SPEED, Identity};
 use crate::bus::Bus;
 use crate::drain::Drain;
 use crate::error_log;
 use crate::frame_kind::Filter;
-use crate::keywords::Keywords;
+use crate::keywords::{ETHERNET_HEADER, Keywords};
 use crate::mail::{Mail, Messages};
 use crate::offload::OffloadState;
 use crate::power::PowerState;
 use crate::queue::{Queue, Reaped, queue_of};
 use crate::statistics::{Coalescing, Statistics};
-use crate::text::Path;
+use crate::text::{Path, Value};
+use crate::trace;
 
 /// How long a power-down waits for the backend to let go. NDIS wants an answer within 12 s
 /// (Driver Verifier, `NdisTimedOidComplete`).
@@ -109,6 +112,10 @@ pub(crate) struct Adapter {
     active: AtomicUsize,
     pausing: Drain,
     offload: SpinLock<OffloadState>,
+    /// Addresses that protocols have on the interface.
+    addresses: SpinLock<Addresses>,
+    /// Link speed in bits per second.
+    speed: AtomicU64,
     /// Whether events may be held back.
     moderation: AtomicBool,
     /// What NDIS has set; applied by the connection thread.
@@ -125,6 +132,8 @@ impl Adapter {
         let moderation = parts.keywords.interrupt_moderation();
         Self {
             offload: SpinLock::new(parts.offload),
+            addresses: SpinLock::new(Addresses::default()),
+            speed: AtomicU64::new(parts.identity.speed),
             moderation: AtomicBool::new(moderation),
             parts,
             closed: AtomicU32::new(Closed::PAUSED.0),
@@ -209,6 +218,7 @@ impl Adapter {
         for queue in self.queues() {
             queue.rx.with(irql, |rx, _| change(&mut rx.filter));
         }
+        self.mail().send(Messages::FILTER, irql);
     }
 
     /// Counters of all queues.
@@ -604,6 +614,9 @@ impl Adapter {
     /// A queue cannot go on with this connection.
     pub(crate) fn break_connection(&self, why: &dyn core::fmt::Debug, irql: &AtMostDispatch<'_>) {
         nt::log_error!("the backend broke the protocol: {why:?}");
+        if let Ok(reason) = Value::format(format_args!("{why:?}")) {
+            trace::broken(self.identity().current, reason.as_bytes());
+        }
         self.mail().send(Messages::BROKEN, irql);
     }
 
@@ -619,6 +632,41 @@ impl Adapter {
         unsafe { error_log::write(self.handle().get(), sys::NDIS_ERROR_CODE_HARDWARE_FAILURE) }
     }
 
+    /// Link speed in bits per second.
+    pub(crate) fn speed(&self) -> u64 {
+        self.speed.load(Ordering::Acquire)
+    }
+
+    /// The toolstack's settings as they are now: a new speed is told when the link is up, and longer
+    /// frames are taken. What NDIS knows of the MTU stays until the adapter is started again.
+    pub(crate) fn set_store_settings(&self, speed: Option<u64>, mtu: u16, irql: &mut Passive<'_>) {
+        let fastest = self.identity().max_speed();
+        let speed = speed.unwrap_or(DEFAULT_SPEED).min(fastest);
+        if self.speed.swap(speed, Ordering::AcqRel) != speed && self.is_link_up() {
+            nt::log_info!("link speed: {speed} bit/s");
+            self.set_link(true, irql);
+        }
+        let longest = u32::from(mtu).saturating_add(ETHERNET_HEADER);
+        for queue in self.queues() {
+            queue.rx.with(irql, |rx, _| rx.take_longer(longest));
+        }
+    }
+
+    /// Addresses that protocols have on the interface.
+    pub(crate) fn addresses(&self, irql: &mut AtMostDispatch<'_>) -> Addresses {
+        self.addresses.with(irql, |addresses, _| *addresses)
+    }
+
+    /// Takes a protocol's addresses.
+    pub(crate) fn set_addresses(&self, list: &AddressList<'_>, irql: &mut AtMostDispatch<'_>) {
+        self.addresses
+            .with(irql, |addresses, _| match list.protocol {
+                Protocol::V4 => addresses.set_v4(list.v4()),
+                Protocol::V6 => addresses.set_v6(list.v6()),
+                Protocol::Other => {}
+            });
+    }
+
     /// Tells NDIS of the link.
     pub(crate) fn set_link(&self, up: bool, _irql: &Passive<'_>) {
         self.link_up.store(up, Ordering::Release);
@@ -626,9 +674,10 @@ impl Adapter {
         if closed & Closed::HALTING.0 != 0 {
             return;
         }
+        trace::link(self.identity().current, up, self.speed());
         let low = closed & Closed::LOW_POWER.0 != 0;
         let link = match (up, low) {
-            (true, _) => Link::Up(self.identity().speed),
+            (true, _) => Link::Up(self.speed()),
             (false, true) => Link::Unknown,
             (false, false) => Link::Down,
         };

@@ -19,6 +19,9 @@ use crate::vlan::VlanSettings;
 
 /// Link speed when the toolstack names none: 10 Gb/s.
 pub(crate) const DEFAULT_SPEED: u64 = 10_000_000_000;
+/// Fastest link told unless the toolstack names a faster one at the start: 100 Gb/s. Nothing limits a
+/// paravirtual link, but what is told later must not be above.
+const FASTEST: u64 = 100_000_000_000;
 /// Multicast addresses in the list; 32 at least for certification.
 pub(crate) const MAX_MULTICAST: u32 = 64;
 /// Packet filters that can be set.
@@ -83,6 +86,11 @@ impl Identity {
         MAC_OPTIONS | self.vlan.mac_options()
     }
 
+    /// The fastest the link can become, in bits per second.
+    pub(crate) fn max_speed(&self) -> u64 {
+        self.speed.max(FASTEST)
+    }
+
     /// Largest frame with its header, without tag.
     pub(crate) fn max_frame(&self) -> u32 {
         self.mtu.saturating_add(ETHERNET_HEADER)
@@ -143,8 +151,8 @@ pub(crate) unsafe fn describe(
     a.MediaType = sys::NdisMedium802_3;
     a.PhysicalMediumType = sys::NdisPhysicalMedium802_3;
     a.MtuSize = identity.mtu;
-    a.MaxXmitLinkSpeed = identity.speed;
-    a.MaxRcvLinkSpeed = identity.speed;
+    a.MaxXmitLinkSpeed = identity.max_speed();
+    a.MaxRcvLinkSpeed = identity.max_speed();
     a.XmitLinkSpeed = link.XmitLinkSpeed;
     a.RcvLinkSpeed = link.RcvLinkSpeed;
     a.MediaConnectState = link.MediaConnectState;

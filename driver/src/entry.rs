@@ -13,7 +13,7 @@ use ndis::registration::{self, Registration};
 use nt::log::Component;
 use nt::sys::{DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
-use crate::handlers;
+use crate::{handlers, trace};
 
 /// Version of the driver, as NDIS is told it.
 pub(crate) const DRIVER_VERSION: (u8, u8) = (0, 1);
@@ -41,6 +41,8 @@ unsafe extern "system" fn driver_entry(
     registry_path: *mut UNICODE_STRING,
 ) -> NTSTATUS {
     nt::log::set_component(Component::Network);
+    // SAFETY: `DriverEntry` runs once; `unload`, and a failure below, undo it.
+    unsafe { trace::begin() };
     // SAFETY: the kernel's own arguments; the handlers keep NDIS's contract.
     let registered =
         unsafe { registration::register(driver, registry_path, &handlers::ALL, DRIVER_VERSION) };
@@ -58,6 +60,7 @@ unsafe extern "system" fn driver_entry(
         }
         Err(status) => {
             nt::log_error!("NDIS refused the driver: {status:?}");
+            trace::end();
             // NDIS_STATUS codes of registration are NTSTATUS values (ndis.h).
             status.0
         }
@@ -74,4 +77,5 @@ pub(crate) unsafe extern "win64" fn unload(_driver: *mut DRIVER_OBJECT) {
         // SAFETY: the handle of the registration, taken out so that this happens once.
         unsafe { ndis_sys::NdisMDeregisterMiniportDriver(handle) };
     }
+    trace::end();
 }

@@ -94,6 +94,18 @@ impl Filter {
         self.types & sys::NDIS_PACKET_TYPE_PROMISCUOUS != 0
     }
 
+    /// The groups wanted; None when frames to any group are.
+    pub(crate) fn groups_wanted(&self) -> Option<&[[u8; 6]]> {
+        let has = |bit| self.types & bit != 0;
+        if self.is_promiscuous() || has(sys::NDIS_PACKET_TYPE_ALL_MULTICAST) {
+            None
+        } else if has(sys::NDIS_PACKET_TYPE_MULTICAST) {
+            Some(self.groups.addresses())
+        } else {
+            Some(&[])
+        }
+    }
+
     /// Whether a frame to `address` is wanted.
     pub(crate) fn accepts(&self, address: [u8; 6]) -> bool {
         let has = |bit| self.types & bit != 0;

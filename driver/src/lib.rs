@@ -43,6 +43,7 @@ mod rss;
 mod shared_page;
 mod statistics;
 mod text;
+mod trace;
 mod vlan;
 
 use driver_image as _;

@@ -34,6 +34,9 @@ impl Messages {
     /// Receive-side scaling was set.
     pub(crate) const RSS: Self = Self(1 << 8);
 
+    /// The packet filter or the multicast list was set.
+    pub(crate) const FILTER: Self = Self(1 << 16);
+
     /// Whether it is among them.
     pub(crate) fn has(self, message: Self) -> bool {
         self.0 & message.0 != 0

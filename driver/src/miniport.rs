@@ -212,6 +212,7 @@ fn wake_for_control(adapter: &AdapterRef, irql: &Dispatch<'_>) -> More {
 ///
 /// # Safety
 /// As for [`Miniport::initialize`].
+#[inline(never)]
 unsafe fn gather(
     handle: NDIS_HANDLE,
     version: NdisVersion,
@@ -259,6 +260,7 @@ unsafe fn gather(
 }
 
 /// Makes the queues, all or none.
+#[inline(never)]
 fn queues(
     adapter: NdisHandle,
     version: NdisVersion,

@@ -1,6 +1,7 @@
 //! OID requests, all answered at once (ndis-contract 1.9).
 
 use ndis::Status;
+use ndis::addresses::AddressList;
 use ndis::object::NdisObject;
 use ndis::offload::{self, OffloadRejection};
 use ndis::request::{Kind, OidRequest};
@@ -38,7 +39,7 @@ const _: () =
     assert!(PM_PARAMETERS_SIZE as usize == sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_2);
 
 /// Every OID answered. NDIS answers some itself; tools ask for each one listed.
-pub(crate) static SUPPORTED: [NDIS_OID; 58] = [
+pub(crate) static SUPPORTED: [NDIS_OID; 59] = [
     sys::OID_GEN_SUPPORTED_LIST,
     sys::OID_GEN_HARDWARE_STATUS,
     sys::OID_GEN_MEDIA_SUPPORTED,
@@ -62,6 +63,7 @@ pub(crate) static SUPPORTED: [NDIS_OID; 58] = [
     sys::OID_GEN_PHYSICAL_MEDIUM,
     sys::OID_GEN_MAX_LINK_SPEED,
     sys::OID_GEN_INTERRUPT_MODERATION,
+    sys::OID_GEN_NETWORK_LAYER_ADDRESSES,
     sys::OID_TCP_OFFLOAD_PARAMETERS,
     sys::OID_OFFLOAD_ENCAPSULATION,
     sys::OID_TCP_RSC_STATISTICS,
@@ -155,7 +157,7 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
         sys::OID_GEN_MAXIMUM_SEND_PACKETS => request.answer_u32(SEND_PACKETS),
         // Two speeds, transmit and receive.
         sys::OID_GEN_MAX_LINK_SPEED => {
-            let speed = identity.speed.to_le_bytes();
+            let speed = identity.max_speed().to_le_bytes();
             let mut both = [0; 16];
             for (place, byte) in both.iter_mut().zip(speed.into_iter().chain(speed)) {
                 *place = byte;
@@ -259,6 +261,17 @@ fn set(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) 
         }
         sys::OID_PM_PARAMETERS => set_pm_parameters(request),
         sys::OID_GEN_INTERRUPT_MODERATION => set_moderation(adapter, request, irql),
+        sys::OID_GEN_NETWORK_LAYER_ADDRESSES => {
+            let parsed = request.input(6).map(AddressList::parse);
+            match parsed {
+                Ok(Some(list)) => {
+                    adapter.set_addresses(&list, irql);
+                    Status::SUCCESS
+                }
+                Ok(None) => Status::INVALID_LENGTH,
+                Err(status) => status,
+            }
+        }
         sys::OID_TCP_OFFLOAD_PARAMETERS => set_offloads(adapter, request, irql),
         sys::OID_OFFLOAD_ENCAPSULATION => set_encapsulation(adapter, request, irql),
         _ => Status::NOT_SUPPORTED,

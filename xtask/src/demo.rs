@@ -24,6 +24,16 @@ pub(crate) struct Options {
     /// Seed of the scheduler: the same seed gives the same run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Processors run in parallel, as OS threads, in place of the seeded schedule.
+    #[arg(long)]
+    parallel: bool,
+    #[command(flatten)]
+    real: RealXen,
+}
+
+/// Options of `cargo xtask demo --xen`.
+#[derive(Args)]
+struct RealXen {
     /// On real Xen, against Linux's netback.
     #[arg(long)]
     xen: bool,
@@ -46,15 +56,16 @@ pub(crate) struct Options {
 /// # Errors
 /// Set-up or build failed, or the drivers did.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.xen {
+    let real = &options.real;
+    if real.xen {
         let load = Load {
             queues: options.queues.into(),
             cpus: options.cpus,
-            mib: options.mib,
+            mib: real.mib,
             seed: options.seed,
-            hvm: options.hvm,
+            hvm: real.hvm,
         };
-        return xen::demo(&load, options.guest, options.verbose);
+        return xen::demo(&load, real.guest, real.verbose);
     }
     setup::run(Purpose::Build)?;
     build::drivers(&process::root(), &process::target_dir())?;
@@ -72,6 +83,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ("--seed", options.seed),
     ] {
         demo.arg(name).arg(value.to_string());
+    }
+    if options.parallel {
+        demo.arg("--parallel");
     }
     process::run("the demo", &mut demo)
 }

@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Runs each seed twice and compares the traces.
     #[arg(long)]
     twice: bool,
+    /// Processors run in parallel, as OS threads, in place of the seeded schedule.
+    #[arg(long)]
+    parallel: bool,
 }
 
 /// Builds the drivers and the program in `tests/world`, and runs it.
@@ -56,6 +59,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if options.twice {
         sim.arg("--twice");
+    }
+    if options.parallel {
+        sim.arg("--parallel");
     }
     process::run("the simulation", &mut sim)
 }

@@ -28,6 +28,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod addresses;
 pub mod chain;
 pub mod configuration;
 pub mod data;

@@ -12,6 +12,8 @@
 //! | [`rx`] | posted pages to packets | queue |
 //! | [`control`] | hash negotiation on the control ring | vif |
 //! | [`connect`] | the `XenBus` state machine | vif |
+//! | [`multicast`] | the backend's multicast list | vif |
+//! | [`announce`] | frames that tell where an address is now | vif |
 //! | [`watchdog`] | a backend that stopped answering | vif |
 //!
 //! A queue shares nothing with another queue: each may be driven by its own CPU without a lock.
@@ -38,8 +40,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod announce;
 pub mod connect;
 pub mod control;
+pub mod multicast;
 pub mod rx;
 pub mod table;
 #[cfg(test)]

@@ -33,6 +33,11 @@ impl Features {
     /// The control ring, and HASH extras.
     pub const CTRL_RING: Self = Self(1 << 9);
 
+    /// The set as a number, for diagnosis only.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
     /// Whether all of `other` are there.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -122,6 +122,11 @@ impl Head {
         self.length = TAGGED_ETHERNET;
     }
 
+    /// Makes all that was filled in go out: a frame that has no other bytes.
+    pub fn take_all(&mut self) {
+        self.replace(self.filled);
+    }
+
     /// Bytes that go out from here, in front of all others. 0 when nothing was changed.
     pub fn length(&self) -> usize {
         self.length

@@ -1,6 +1,7 @@
 //! The connection thread: does what the connection machine of `netfront-core` says, at
 //! `PASSIVE_LEVEL`, where it may wait for XenStore.
 
+mod around;
 mod hashing;
 mod store;
 mod watches;
@@ -22,6 +23,8 @@ use crate::keywords::MAX_QUEUES;
 use crate::mail::Messages;
 use crate::queue::{Channels, Remote, processor_of};
 use crate::rss::Placement;
+use crate::trace;
+use around::Around;
 use hashing::Hashing;
 use store::{Backend, Terms};
 use watches::WakeOn;
@@ -36,7 +39,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often the queues are asked whether they have drained.
 const DRAIN_TICK: Duration = Duration::from_millis(50);
 /// Watches in the frontend's folder.
-const FRONTEND_KEYS: [&str; 3] = ["backend", "backend-id", "disconnect"];
+const FRONTEND_KEYS: [&str; 5] = ["backend", "backend-id", "disconnect", "mtu", "speed"];
 /// Events that one event can lead to before the thread looks at its mail again.
 const MAX_EVENTS: usize = 64;
 
@@ -54,6 +57,8 @@ struct Worker<'a> {
     watchdog: Watchdog,
     backend: Option<Backend>,
     backend_watch: Option<WakeOn>,
+    carrier_watch: Option<WakeOn>,
+    around: Around,
     terms: Option<Terms>,
     channels: [Option<Channels>; MAX_QUEUES as usize],
     keys: [QueueKeys; MAX_QUEUES as usize],
@@ -92,6 +97,8 @@ impl<'a> Worker<'a> {
             watchdog: Watchdog::new(now()),
             backend: None,
             backend_watch: None,
+            carrier_watch: None,
+            around: Around::default(),
             terms: None,
             channels: [const { None }; MAX_QUEUES as usize],
             keys: [no_keys; MAX_QUEUES as usize],
@@ -149,8 +156,10 @@ impl<'a> Worker<'a> {
     }
 
     fn end_backend_watch(&mut self, irql: &Passive<'_>) {
-        if let Some(watch) = self.backend_watch.take() {
-            watch.end(self.adapter, irql);
+        for watch in [self.backend_watch.take(), self.carrier_watch.take()] {
+            if let Some(watch) = watch {
+                watch.end(self.adapter, irql);
+            }
         }
     }
 
@@ -196,6 +205,9 @@ impl<'a> Worker<'a> {
         if messages.has(Messages::RSS) && self.traffic {
             self.apply_rss(irql);
         }
+        if messages.has(Messages::FILTER) && self.traffic {
+            self.around.follow_filter(self.adapter, irql);
+        }
         if messages.has(Messages::BROKEN) {
             self.feed(Event::Reconnect, irql);
         }
@@ -205,6 +217,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Time passes.
+    #[inline(never)]
     fn tick(&mut self, irql: &mut Passive<'_>) {
         self.feed(Event::Timer, irql);
         if !self.traffic && !self.draining {
@@ -229,6 +242,9 @@ impl<'a> Worker<'a> {
             }
             return;
         }
+        self.around.follow_filter(self.adapter, irql);
+        self.around.announce(self.adapter, irql);
+        self.around.trace_drops(self.adapter, irql);
         match self.watchdog.tick(now(), in_flight, responses) {
             Verdict::Fine if broken => {
                 nt::log_error!("the backend keeps pages it has filled");
@@ -255,11 +271,20 @@ impl<'a> Worker<'a> {
     }
 
     /// Something watched changed: who serves us, its state, the cable.
+    #[inline(never)]
     fn look_at_store(&mut self, irql: &mut Passive<'_>) {
         let adapter = self.adapter;
         let (bus, frontend) = (adapter.bus(), adapter.frontend());
-        let plugged = !store::is_cable_pulled(bus, frontend, irql) && !self.watchdog.is_disabled();
+        let carrier_off = self
+            .backend
+            .as_ref()
+            .is_some_and(|backend| store::is_carrier_off(bus, &backend.path, irql));
+        let pulled = store::is_cable_pulled(bus, frontend, irql);
+        let plugged = !pulled && !carrier_off && !self.watchdog.is_disabled();
         self.feed(Event::Cable(plugged), irql);
+        if let Ok(settings) = settings(bus, frontend, irql) {
+            adapter.set_store_settings(settings.speed, settings.mtu, irql);
+        }
         let found = match store::backend(bus, frontend, irql) {
             Ok(found) => found,
             Err(error) => {
@@ -280,6 +305,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Gives the machine an event and does what it says, until nothing is left to do.
+    #[inline(never)]
     fn feed(&mut self, event: Event, irql: &mut Passive<'_>) {
         let mut events = [None; MAX_EVENTS];
         let mut end = 1_usize;
@@ -301,6 +327,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Does one action; its result, if it has one now.
+    #[inline(never)]
     fn perform(&mut self, action: Action, irql: &mut Passive<'_>) -> Option<Event> {
         let adapter = self.adapter;
         match action {
@@ -330,10 +357,20 @@ impl<'a> Worker<'a> {
                     adapter.set_backend(terms.backend.features, irql);
                 }
                 self.enable(true, irql);
+                let features = self
+                    .terms
+                    .map_or(Features::NONE, |terms| terms.backend.features);
+                self.around.connected(features);
+                self.around.follow_filter(adapter, irql);
+                self.around.announce(adapter, irql);
+                let queues = u32::try_from(self.queues).unwrap_or(u32::MAX);
+                let trusted = self.terms.is_some_and(|terms| terms.trusted);
+                trace::connected(adapter.identity().current, queues, features.bits(), trusted);
                 self.apply_rss(irql);
                 adapter.bus().report_working(irql);
             }
             Action::StopTraffic => {
+                self.trace_end(irql);
                 self.enable(false, irql);
                 self.draining = true;
                 if let Some(hashing) = &mut self.hashing {
@@ -349,6 +386,16 @@ impl<'a> Worker<'a> {
         None
     }
 
+    /// Tells listeners what the connection carried.
+    #[inline(never)]
+    fn trace_end(&self, irql: &mut Passive<'_>) {
+        let station = self.adapter.identity().current;
+        for (queue, number) in self.adapter.queues().iter().take(self.queues).zip(0_u32..) {
+            trace::queue(station, number, &queue.statistics(irql));
+        }
+        trace::disconnected(station);
+    }
+
     /// Looks for the backend; none when XenStore does not answer, which the machine finds out by
     /// its timeout.
     fn find_backend(&mut self, irql: &mut Passive<'_>) -> Option<Event> {
@@ -361,6 +408,7 @@ impl<'a> Worker<'a> {
         };
         // The watch comes first: no change falls between it and the reading.
         self.backend_watch = self.watch(&backend.path, "state", irql);
+        self.carrier_watch = self.watch(&backend.path, "carrier", irql);
         match store::state(adapter.bus(), &backend.path, irql) {
             Ok(Some(state)) => Some(Event::Backend(state)),
             Ok(None) => Some(Event::BackendGone),
@@ -446,6 +494,7 @@ impl<'a> Worker<'a> {
     }
 
     fn set_hash_types(&self, types: u32, irql: &mut Passive<'_>) {
+        trace::hash(self.adapter.identity().current, types);
         for queue in self.adapter.queues() {
             queue.set_hash_types(types, irql);
         }

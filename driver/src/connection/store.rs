@@ -159,6 +159,30 @@ pub(crate) fn offered(bus: &Bus, frontend: &Path, irql: &Passive<'_>) -> Feature
     read.map_or(LINUX, |terms| terms.backend.features)
 }
 
+/// Asks the backend to filter groups, or not to; whether that could be written.
+pub(crate) fn request_multicast_control(
+    bus: &Bus,
+    frontend: &Path,
+    on: bool,
+    irql: &Passive<'_>,
+) -> bool {
+    let value: &[u8] = if on { b"1" } else { b"0" };
+    let written = frontend
+        .join(&"request-multicast-control")
+        .map_err(StoreError::from)
+        .and_then(|path| bus.write(path.as_bytes(), value, irql));
+    if let Err(error) = written {
+        nt::log_warn!("multicast control cannot be asked for: {error:?}");
+    }
+    written.is_ok()
+}
+
+/// Whether the backend says that its side has no carrier.
+pub(crate) fn is_carrier_off(bus: &Bus, backend: &Path, irql: &Passive<'_>) -> bool {
+    let value = read(bus, backend, &"carrier", irql).ok().flatten();
+    value.is_some_and(|value| netif::number::flag(value.as_bytes()) == Ok(false))
+}
+
 /// Writes the frontend's state.
 pub(crate) fn write_state(bus: &Bus, frontend: &Path, state: XenbusState, irql: &Passive<'_>) {
     let written = frontend

@@ -84,6 +84,22 @@ pub(crate) struct FrameBytes<'f> {
 }
 
 impl<'f> FrameBytes<'f> {
+    /// A frame that is all ours.
+    pub(crate) fn own(head: &'f [u8]) -> Self {
+        Self {
+            length: 0,
+            head,
+            from: 0,
+            body: 0,
+            reader: Reader {
+                mdl: None,
+                skip: 0,
+                position: 0,
+                frame: PhantomData,
+            },
+        }
+    }
+
     /// The same frame with `head` in place of its bytes up to `from`, and `body` bytes from there
     /// on.
     pub(crate) fn with_head<'h>(&self, head: &'h [u8], from: u32, body: u32) -> FrameBytes<'h>

@@ -23,7 +23,8 @@ mod tx_offload;
 
 use ndis::Status;
 use ndis::chain::RxChain;
-use netfront_core::tx::TxPolicy;
+use netfront_core::rx::RxCounters;
+use netfront_core::tx::{Multicast, TxPolicy};
 use netif::publication::{Ports, QueueKeys};
 use nt::dpc::{Dpc, More};
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
@@ -384,6 +385,42 @@ impl Queue {
         {
             bell.place(adapter.bus(), processor, irql);
         }
+    }
+
+    /// Receive counters of this connection.
+    pub(crate) fn receive_counters(&self, irql: &mut AtMostDispatch<'_>) -> RxCounters {
+        self.rx.with(irql, |side, _| {
+            side.link
+                .as_ref()
+                .map_or_else(RxCounters::default, |link| *link.engine.counters())
+        })
+    }
+
+    /// Multicast changes that the backend refused on this connection.
+    pub(crate) fn refused_groups(&self, irql: &mut AtMostDispatch<'_>) -> u64 {
+        self.tx.with(irql, |side, _| {
+            side.link
+                .as_ref()
+                .map_or(0, |link| link.engine.counters().refused_groups)
+        })
+    }
+
+    /// Tells the backend of a multicast change; whether there was room.
+    pub(crate) fn tell_multicast(
+        &self,
+        adapter: &Adapter,
+        change: Multicast,
+        irql: &mut AtMostDispatch<'_>,
+    ) -> bool {
+        self.tx.with(irql, |tx, irql| {
+            tx.tell_multicast(change, adapter.bus(), irql)
+        })
+    }
+
+    /// Sends a short frame of the driver's own, if there is room.
+    pub(crate) fn send_own(&self, adapter: &Adapter, frame: &[u8], irql: &mut AtMostDispatch<'_>) {
+        self.tx
+            .with(irql, |tx, irql| tx.send_own(frame, adapter.bus(), irql));
     }
 
     /// Puts offloads in force, and interrupt moderation.

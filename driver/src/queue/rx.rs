@@ -163,6 +163,11 @@ impl RxSide {
         }
     }
 
+    /// Takes frames of at least this many bytes, without tag.
+    pub(crate) fn take_longer(&mut self, longest: u32) {
+        self.max_frame = self.max_frame.max(longest);
+    }
+
     /// Takes lists back.
     pub(crate) fn take_back(&mut self, mut lists: RxChain) -> Returned {
         while let Some(list) = lists.pop() {

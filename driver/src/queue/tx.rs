@@ -7,7 +7,10 @@
 use ndis::Status;
 use ndis::chain::{Nbl, NblChain};
 use ndis_sys as sys;
-use netfront_core::tx::{Fragment, Frame, Leak, MIN_FRAME, Submission, SubmitError, TxBroken};
+use netfront_core::tx::{
+    Cookie, Fragment, Frame, Leak, MIN_FRAME, Multicast, Submission, SubmitError, TxBroken,
+    TxChecksum,
+};
 use netif::extra::HashInfo;
 use nt::irql::AtMostDispatch;
 use nt::pool::OutOfMemory;
@@ -16,7 +19,7 @@ use offload::tx::Head;
 use ring::Recheck;
 
 use super::flights::{FlightId, Flights};
-use super::frame::FrameCursor;
+use super::frame::{FrameBytes, FrameCursor};
 use super::tx_link::{Lent, TxLink};
 use super::tx_offload::{self, Asked};
 use crate::bus::Bus;
@@ -202,11 +205,7 @@ impl TxSide {
             tx_offload::large_send_done(&mut list);
             self.flights.end(flight, list, status, &mut done);
         }
-        if link.engine.push().is_needed()
-            && let Some(notifier) = link.notifier
-        {
-            notifier.ring(bus, irql);
-        }
+        link.push(bus, irql);
         self.link = Some(link);
         done
     }
@@ -320,6 +319,61 @@ impl TxSide {
             able: tx_offload::able(link.engine.policy().backend),
             max_frame: self.max_frame,
         }
+    }
+
+    /// Tells the backend of a multicast change; whether there was room.
+    pub(crate) fn tell_multicast(
+        &mut self,
+        change: Multicast,
+        bus: &Bus,
+        irql: &AtMostDispatch<'_>,
+    ) -> bool {
+        let frozen = self.frozen;
+        let link = self.link.as_mut().filter(|link| link.enabled && !frozen);
+        let Some(link) = link else {
+            return false;
+        };
+        let submitted = link.engine.submit_multicast(change);
+        link.push(bus, irql);
+        submitted == Ok(Submission::Copied)
+    }
+
+    /// Sends a frame of ours of at most 128 bytes, if there is room.
+    pub(crate) fn send_own(&mut self, frame: &[u8], bus: &Bus, irql: &AtMostDispatch<'_>) {
+        let frozen = self.frozen;
+        let link = self.link.as_mut().filter(|link| link.enabled && !frozen);
+        let Some(link) = link else {
+            return;
+        };
+        let mut head = Head::default();
+        let place = head.fill(frame.len());
+        place.copy_from_slice(frame.get(..place.len()).unwrap_or_default());
+        head.take_all();
+        if let Some(tag) = self.vlan.outgoing(0) {
+            head.insert_tag(tag);
+            head.take_all();
+        }
+        let mut bytes = FrameBytes::own(head.changed());
+        let length = bytes.wire_length();
+        let mut memory = Lent {
+            pool: &link.memory,
+            frame: Some(&mut bytes),
+            irql,
+        };
+        let frame = Frame {
+            length,
+            fragments: &[],
+            checksum: TxChecksum::Complete,
+            gso: None,
+            hash: None,
+        };
+        // Copied whole, so the cookie does not come back. Nothing is lost if there is no room: it is
+        // sent again later.
+        let sent = link.engine.submit(&frame, Cookie(usize::MAX), &mut memory);
+        if sent == Ok(Submission::Copied) {
+            self.statistics.count(Destination::Multicast, length);
+        }
+        link.push(bus, irql);
     }
 
     /// Takes the backend's answers.

@@ -102,6 +102,15 @@ impl TxLink {
         })
     }
 
+    /// Publishes what was submitted, and notifies the backend if it has to be.
+    pub(crate) fn push(&mut self, bus: &Bus, irql: &AtMostDispatch<'_>) {
+        if self.engine.push().is_needed()
+            && let Some(notifier) = self.notifier
+        {
+            notifier.ring(bus, irql);
+        }
+    }
+
     /// Grant of the ring.
     pub(crate) fn ring_grant(&self) -> GrantRef {
         self.memory.grants.reference(RING_GRANT).unwrap_or_default()

@@ -1,7 +1,7 @@
 //! Runs the steps of a case.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -303,13 +303,14 @@ fn set_mtu(device: &str, mtu: u32) -> Result<()> {
 
 /// Starts tcpdump on a device, if it is there.
 fn capture(device: &str, folder: &Path, vif: u32) -> Option<Child> {
+    let said = File::create(folder.join(format!("vif{vif}.tcpdump"))).ok()?;
     Command::new("tcpdump")
         .args(["-i", device, "-s", SNAP_LENGTH, "-c", CAPTURE_PACKETS])
         .args(["-Z", "root", "-n", "-U", "-w"])
         .arg(folder.join(format!("vif{vif}.pcap")))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(said)
         .spawn()
         .ok()
 }

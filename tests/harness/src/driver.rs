@@ -55,7 +55,7 @@ pub(crate) fn invoke_lowering(
     for (slot, from) in all.iter_mut().zip(arguments) {
         *slot = *from;
     }
-    let result = call_win64(address, all);
+    let result = run_driver(address, all);
     thread.frames.lock().pop();
     let irql = kernel().sched.cpu().irql();
     if irql != to {
@@ -91,7 +91,7 @@ fn call(what: &'static str, address: usize, arguments: &[usize], interrupting: b
     for (to, from) in all.iter_mut().zip(arguments) {
         *to = *from;
     }
-    let result = call_win64(address, all);
+    let result = run_driver(address, all);
     thread.frames.lock().pop();
     let cpu = kernel.sched.cpu();
     if cpu.irql() != irql {
@@ -121,6 +121,16 @@ fn call(what: &'static str, address: usize, arguments: &[usize], interrupting: b
             .regions
             .store(regions, core::sync::atomic::Ordering::Release);
     }
+    result
+}
+
+/// Calls driver code, or an export as a driver would: without the kernel lock.
+pub(crate) fn run_driver(address: usize, arguments: [usize; 8]) -> usize {
+    let sched = &kernel().sched;
+    sched.cpu().passed();
+    sched.lock.release();
+    let result = call_win64(address, arguments);
+    sched.lock.acquire(sched.cpu().index);
     result
 }
 
@@ -155,8 +165,22 @@ pub(crate) fn bad_pointer(address: usize, len: usize, write: bool) -> ! {
 /// Driver code faulted; the fiber is given up.
 pub(crate) fn fault(fault: &Fault) -> ! {
     let kernel = kernel();
+    kernel.sched.lock.ensure(kernel.sched.cpu().index);
     let r = &fault.registers;
     let at = usize::try_from(r.rip).unwrap_or(0);
+    if fault.number == Fault::RUN_AWAY {
+        if kernel.rules.is_fatal() {
+            // The run is over, and this processor would not have noticed.
+            kernel.sched.abandon();
+        }
+        rules::die(
+            &rules::RUN_AWAY,
+            format!(
+                "driver code runs on without a call, last at {}",
+                kernel.name_address(at)
+            ),
+        );
+    }
     let mut code = [0_u8; 15];
     if kernel.space.read(at, &mut code).is_some() {
         let instruction = Decoder::with_ip(64, &code, r.rip, DecoderOptions::NONE).decode();

@@ -6,6 +6,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use spin::Mutex;
 
 use crate::ex::pool::calling_driver;
@@ -13,6 +15,7 @@ use crate::export::{Module, exports};
 use crate::host::context::kernel;
 use crate::mem::guest::{Guest, read_bytes};
 use crate::rules;
+use crate::trace_event::TraceEvent;
 
 const STATUS_INVALID_HANDLE: i32 = 0xC000_0008_u32.cast_signed();
 
@@ -26,27 +29,20 @@ exports! { Module::Ntoskrnl;
     EtwSetInformation = set_information, 0..=1;
 }
 
-/// One captured event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TraceEvent {
-    /// Virtual time, 100 ns units.
-    pub time: u64,
-    /// The provider's GUID, as in memory.
-    pub provider: [u8; 16],
-    /// Event id of the descriptor.
-    pub id: u16,
-    /// Payload, all pieces joined.
-    pub data: Vec<u8>,
-}
-
 /// Providers by handle, and what they wrote.
 #[derive(Debug, Default)]
 pub(crate) struct Etw {
     providers: Mutex<BTreeMap<u64, ([u8; 16], String)>>,
     events: Mutex<Vec<TraceEvent>>,
+    /// A session listens to every provider, from its registration on.
+    listening: AtomicBool,
 }
 
 impl Etw {
+    pub(crate) fn listen(&self) {
+        self.listening.store(true, Ordering::Release);
+    }
+
     pub(crate) fn events(&self) -> Vec<TraceEvent> {
         self.events.lock().clone()
     }
@@ -60,7 +56,11 @@ impl Etw {
     }
 }
 
-extern "win64" fn register(guid: usize, _callback: usize, _context: usize, out: *mut u64) -> i32 {
+/// `EVENT_CONTROL_CODE_ENABLE_PROVIDER`, and `TRACE_LEVEL_VERBOSE`.
+const ENABLE: usize = 1;
+const VERBOSE: usize = 5;
+
+extern "win64" fn register(guid: usize, callback: usize, context: usize, out: *mut u64) -> i32 {
     let mut bytes = [0; 16];
     read_bytes(guid, &mut bytes);
     let etw = &kernel().etw;
@@ -76,6 +76,10 @@ extern "win64" fn register(guid: usize, _callback: usize, _context: usize, out: 
         .lock()
         .insert(handle, (bytes, calling_driver()));
     Guest::from(out).store(handle);
+    if callback != 0 && etw.listening.load(Ordering::Acquire) {
+        let arguments = [guid, ENABLE, VERBOSE, usize::MAX, 0, 0, context];
+        crate::driver::invoke("the provider's enable callback", callback, &arguments);
+    }
     0
 }
 
@@ -107,21 +111,26 @@ extern "win64" fn write(
     let Some(provider) = provider else {
         return STATUS_INVALID_HANDLE;
     };
-    let mut all = Vec::new();
+    let mut event = TraceEvent {
+        time: kernel.sched.now(),
+        provider,
+        id: Guest::<u16>::new(descriptor).load(),
+        level: Guest::<u8>::new(descriptor + 4).load(),
+        keyword: Guest::<u64>::new(descriptor + 8).load(),
+        ..TraceEvent::default()
+    };
     for index in 0..count.min(128) as usize {
-        // EVENT_DATA_DESCRIPTOR: pointer, size, reserved.
+        // EVENT_DATA_DESCRIPTOR: pointer, size, type and reserved bytes.
         let piece = data + index * 16;
         let mut bytes = vec![0; Guest::<u32>::new(piece + 8).load() as usize];
         read_bytes(Guest::<usize>::new(piece).load(), &mut bytes);
-        all.extend_from_slice(&bytes);
+        match Guest::<u8>::new(piece + 12).load() {
+            1 => event.event_metadata.extend_from_slice(&bytes),
+            2 => event.provider_metadata.extend_from_slice(&bytes),
+            _ => event.data.extend_from_slice(&bytes),
+        }
     }
-    let id = Guest::<u16>::new(descriptor).load();
-    kernel.etw.events.lock().push(TraceEvent {
-        time: kernel.sched.now(),
-        provider,
-        id,
-        data: all,
-    });
+    kernel.etw.events.lock().push(event);
     0
 }
 

@@ -129,7 +129,9 @@ pub fn all() -> &'static [Export] {
 pub(crate) fn entered(index: usize, caller: usize, frame: usize) -> usize {
     let kernel = kernel();
     let export = &REGISTRY.exports[index];
+    kernel.sched.lock.acquire(kernel.sched.cpu().index);
     let cpu = kernel.sched.cpu();
+    cpu.passed();
     let thread = kernel.sched.current();
     thread.note_call(export.name, caller, frame);
     let irql = cpu.irql();
@@ -148,6 +150,20 @@ pub(crate) fn entered(index: usize, caller: usize, frame: usize) -> usize {
     }
     kernel.sched.preemption_point();
     export.target
+}
+
+/// Whether calls must come back through [`left`]: the kernel lock is to be given back.
+pub(crate) fn comes_back() -> bool {
+    kernel().sched.is_parallel()
+}
+
+/// The export that the running thread entered last returns to driver code. Returns the address to continue at.
+pub(crate) fn left() -> usize {
+    let kernel = kernel();
+    let to = kernel.sched.current().returns.lock().pop();
+    kernel.sched.cpu().passed();
+    kernel.sched.lock.release();
+    to.expect("every entry has a way back")
 }
 
 /// Whether the export now running was chosen to fail by the fault plan. Asking clears it.

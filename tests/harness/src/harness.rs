@@ -33,6 +33,7 @@ pub struct Builder {
     seed: u64,
     ram: usize,
     hole: usize,
+    parallel: bool,
     platform: Arc<dyn Platform>,
 }
 
@@ -67,6 +68,15 @@ impl Builder {
         self
     }
 
+    /// Each processor is an OS thread of its own, and drivers run in parallel; the seed then decides only part of
+    /// what happens. Always so on bare metal.
+    #[cfg(feature = "linux")]
+    #[must_use]
+    pub const fn parallel(mut self, on: bool) -> Self {
+        self.parallel = on;
+        self
+    }
+
     /// The machine below.
     #[must_use]
     pub fn platform(mut self, platform: Arc<dyn Platform>) -> Self {
@@ -79,7 +89,7 @@ impl Builder {
         assert!((1..=64).contains(&self.cpus), "1 to 64 processors");
         let kernel = Arc::new(Kernel {
             space: Space::new(self.ram, self.hole)?,
-            sched: Sched::new(self.cpus, self.seed),
+            sched: Sched::new(self.cpus, self.seed, self.parallel),
             rules: Ledger::default(),
             platform: self.platform,
             trace: Trace::new(self.seed),
@@ -98,6 +108,13 @@ impl Builder {
             etw: crate::etw::Etw::default(),
         });
         kernel.sched.start(&kernel);
+        if let Some(processors) = kernel.sched.processors() {
+            for cpu in kernel.sched.to_start() {
+                let kernel = Arc::clone(&kernel);
+                let body = move || kernel.sched.processor_main(&kernel, cpu);
+                processors.start(cpu, Box::new(body))?;
+            }
+        }
         let harness = Harness {
             kernel,
             seed: self.seed,
@@ -127,6 +144,12 @@ impl core::fmt::Debug for Harness {
     }
 }
 
+impl Drop for Harness {
+    fn drop(&mut self) {
+        self.kernel.sched.end();
+    }
+}
+
 /// Puts the OS thread back to running the test when a call into the machine ends.
 struct Inside;
 
@@ -145,6 +168,7 @@ impl Harness {
             seed: 0,
             ram: 1 << 30,
             hole: 32 << 20,
+            parallel: !cfg!(feature = "linux"),
             platform: Arc::new(Bare),
         }
     }
@@ -324,9 +348,14 @@ impl Harness {
         self.kernel.log.lines()
     }
 
+    /// Has a session listen to every provider that is registered from now on, at every level.
+    pub fn listen_to_traces(&self) {
+        self.kernel.etw.listen();
+    }
+
     /// Events written by tracing providers so far.
     #[must_use]
-    pub fn trace_events(&self) -> Vec<crate::etw::TraceEvent> {
+    pub fn trace_events(&self) -> Vec<crate::trace_event::TraceEvent> {
         self.kernel.etw.events()
     }
 
@@ -432,10 +461,8 @@ impl Machine {
     /// Raises interrupt `vector` on processor `cpu`, at the IRQL that is the vector divided by 16; it is taken when
     /// the processor's level allows.
     pub fn raise_interrupt(&self, cpu: u32, vector: u32) {
-        if let Some(kernel) = self.kernel.upgrade()
-            && let Some(cpu) = kernel.sched.cpus().get(cpu as usize)
-        {
-            cpu.raise(vector);
+        if let Some(kernel) = self.kernel.upgrade() {
+            kernel.sched.raise(cpu, vector);
         }
     }
 

@@ -40,9 +40,9 @@ mod ps;
 mod rtl;
 pub mod rules;
 mod sched;
+mod trace_event;
 mod zw;
 
-pub use etw::TraceEvent;
 pub use export::{Export, Module, all as all_exports_registered};
 pub use harness::{Builder, DriverId, Harness, Machine, SECOND};
 pub use host::HostError;
@@ -60,6 +60,7 @@ pub use pnp::root::RootDevice;
 pub use pnp::{DeviceId, Identity, NodeState};
 pub use rtl::log::LogLine;
 pub use sched::Stop;
+pub use trace_event::{Decoded, TraceEvent, TraceValue};
 pub use zw::registry::Value;
 
 /// The export tables of every module, joined.

@@ -98,6 +98,8 @@ rules! {
     REMOVE_LOCK = "remove-lock", "IoAcquireRemoveLock, IoReleaseRemoveLockAndWait; ndis-contract 8.1";
     /// Nothing can run and the call made into the driver has not returned.
     HANG = "hang", "ndis-contract 9.2: time limits; 8.3: power watchdog";
+    /// Driver code ran for seconds without a call: it loops, or waits for memory that only another processor changes.
+    RUN_AWAY = "run-away", "bug check 0x133 (DPC_WATCHDOG_VIOLATION); ndis-contract 9.2: time limits";
     /// A busy wait too long for the IRQL.
     STALL = "stall", "KeStallExecutionProcessor: 50 microseconds";
     /// Executable memory or mapping asked for.
@@ -181,6 +183,9 @@ pub fn violate(rule: &'static Rule, detail: impl Into<String>) {
 pub fn die(rule: &'static Rule, detail: impl Into<String>) -> ! {
     violate(rule, detail);
     let kernel = context::kernel();
+    if context::on_fiber() {
+        kernel.sched.lock.ensure(kernel.sched.cpu().index);
+    }
     kernel
         .rules
         .fatal

@@ -57,6 +57,7 @@ caught! {
     lower_up: ["irql-direction", "irql-restored"];
     wait_at_dispatch: ["wait-irql"];
     wait_forever: ["hang"];
+    endless_loop: ["run-away"];
     passive_call_at_dispatch: ["irql"];
     paged_at_dispatch: ["pool-irql"];
     executable_pool: ["pool-kind"];
@@ -75,6 +76,25 @@ caught! {
     over_dereference: ["object"];
     bad_handle: ["object"];
     work_item_twice: ["object"];
+}
+
+#[test]
+fn a_parallel_run_ends_although_driver_code_loops() {
+    let source = driver_builder::sources().join("wrong/driver.rs");
+    let image = driver_builder::build(&source, &["endless_loop"]);
+    let mut harness = Harness::builder()
+        .cpus(2)
+        .parallel(true)
+        .ram(64 << 20)
+        .build()
+        .expect("memory");
+    let driver = harness.load_driver(&image, "wrong").expect("loads");
+    assert!(harness.call_driver_entry(driver).is_err());
+    let found = harness.violations();
+    let ids: Vec<&str> = found.iter().map(|found| found.rule.id).collect();
+    assert_eq!(ids, ["run-away"], "{found:#?}");
+    let place = &found[0].detail;
+    assert!(place.contains("wrong-"), "no place in {place:?}");
 }
 
 #[test]

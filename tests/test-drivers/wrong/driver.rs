@@ -40,6 +40,10 @@ unsafe extern "system" fn DriverEntry(driver: Ptr, _path: Ptr) -> i32 {
         at::<usize>(driver, 104).write(unload as *const () as usize);
         let mut lock = 0_u64;
         let lock = (&raw mut lock).cast::<u8>();
+        #[cfg(endless_loop)]
+        while lock.read_volatile() == 0 {
+            core::hint::spin_loop();
+        }
         #[cfg(double_free)]
         {
             let b = block(40);

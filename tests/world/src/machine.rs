@@ -105,7 +105,7 @@ impl Xen {
         let domid = config.domid;
         let ram = Box::new(GuestRam(machine.clone()));
         let machine = xen_sim::Machine::new(config, ram, Box::new(controller));
-        Self {
+        let mut xen = Self {
             machine,
             store: Store::new(domid),
             vifs: BTreeMap::new(),
@@ -115,7 +115,9 @@ impl Xen {
             resumes: 0,
             amd,
             alarm: None,
-        }
+        };
+        xen.bind_store();
+        xen
     }
 
     /// Adds a vif as libxl does, with its backend, and lets the hotplug script succeed.
@@ -208,8 +210,8 @@ impl Xen {
         report
     }
 
-    /// Serves XenStore's ring.
-    fn poll_store(&mut self) -> bool {
+    /// Binds XenStore's end of its channel. The toolstack has that done before the guest runs.
+    fn bind_store(&mut self) {
         let guest_port = self.machine.store_port();
         if self.store_port.map(|(guest, _)| guest) != Some(guest_port) {
             let domid = self.machine.config().store_domid;
@@ -217,6 +219,11 @@ impl Xen {
                 self.store_port = Some((guest_port, own));
             }
         }
+    }
+
+    /// Serves XenStore's ring.
+    fn poll_store(&mut self) -> bool {
+        self.bind_store();
         let Some((_, own)) = self.store_port else {
             return false;
         };
@@ -239,6 +246,7 @@ impl Xen {
         self.resumes = self.machine.resumes();
         self.store_port = None;
         self.store.forget_guest();
+        self.bind_store();
         let handles: Vec<u32> = self.vifs.keys().copied().collect();
         for handle in handles {
             if let Some(vif) = self.destroy_vif(handle) {
@@ -395,9 +403,10 @@ impl Platform for XenPlatform {
         }
         // The line follows the pending flag, which the guest may have cleared since the last exit.
         xen.machine.update_callback_line();
-        xen.machine
-            .hypercall(cpu, call.number, call.arguments)
-            .cast_unsigned()
+        let result = xen.machine.hypercall(cpu, call.number, call.arguments);
+        // A guest resumed in a new domain finds that domain complete.
+        xen.follow_resume();
+        result.cast_unsigned()
     }
 
     fn poll(&self) -> bool {

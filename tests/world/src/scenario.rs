@@ -68,6 +68,18 @@ pub fn exchange(world: &mut World, peer: &Peer, guest: &mut GuestStack, port: u1
 /// When anything is wrong.
 #[must_use]
 pub fn life(seed: u64) -> u64 {
+    life_of(seed, false)
+}
+
+/// As [`life`], with processors that run in parallel.
+///
+/// # Panics
+/// When anything is wrong.
+pub fn parallel_life(seed: u64) {
+    let _ = life_of(seed, true);
+}
+
+fn life_of(seed: u64, parallel: bool) -> u64 {
     let bit = |at: u64| seed >> at & 1 == 0;
     let cpus = 1 + u32::try_from(seed % 4).unwrap_or(0);
     let builder = World::builder()
@@ -76,7 +88,8 @@ pub fn life(seed: u64) -> u64 {
         .fifo(bit(2))
         .upcall_vector(bit(3))
         .viridian(bit(4))
-        .amd(!bit(5));
+        .amd(!bit(5))
+        .parallel(parallel);
     let presets = Preset::ALL;
     let preset = presets[usize::try_from(seed / 7).unwrap_or(0) % presets.len()];
     let (mut world, peer) = connected(builder, preset, 16 * 1024);

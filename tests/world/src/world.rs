@@ -27,9 +27,17 @@ pub struct Builder {
     amd: bool,
     seed: u64,
     ram: usize,
+    parallel: bool,
 }
 
 impl Builder {
+    /// Processors are OS threads that run in parallel, in place of the seeded schedule.
+    #[must_use]
+    pub const fn parallel(mut self, on: bool) -> Self {
+        self.parallel = on;
+        self
+    }
+
     /// Virtual processors, 1 to 64.
     #[must_use]
     pub const fn cpus(mut self, cpus: u32) -> Self {
@@ -97,6 +105,7 @@ impl Builder {
             .cpus(self.xen.vcpus)
             .seed(self.seed)
             .ram(self.ram)
+            .parallel(self.parallel)
             .platform(Arc::new(platform.clone()))
             .build()
             .expect("the system has memory for the guest");
@@ -175,6 +184,7 @@ impl World {
             amd: false,
             seed: 0,
             ram: 1 << 30,
+            parallel: false,
         }
     }
 

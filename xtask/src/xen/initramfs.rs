@@ -103,7 +103,8 @@ fn add_device_model(root: &Root, archive: &mut Archive, names: &mut Vec<String>)
         ("usr/lib/xen-4.17/boot", "hvmloader"),
         ("usr/share/seabios", "bios-256k.bin"),
         ("usr/share/qemu", "linuxboot_dma.bin"),
-        ("usr/share/qemu", "pvh.bin"),
+        ("usr/share/qemu", "linuxboot.bin"),
+        ("usr/share/qemu", "keymaps/en-us"),
         ("usr/share/qemu", "kvmvapic.bin"),
     ] {
         let path = root.path().join(folder).join(file);
@@ -143,6 +144,8 @@ fn add_scripts(archive: &mut Archive) -> Result<()> {
     ] {
         archive.file(to, &read(&folder.join(from))?);
     }
+    // tcpdump looks its user up.
+    archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n");
     archive.file("etc/xen/xl.conf", b"lock_dir=\"/run/lock\"\n");
     Ok(())
 }

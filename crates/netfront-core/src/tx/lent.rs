@@ -112,6 +112,8 @@ pub struct TxCounters {
     pub busy: u64,
     /// Slots that the backend refused or dropped.
     pub failed_slots: u64,
+    /// Multicast changes that the backend refused: its list is full.
+    pub refused_groups: u64,
     /// Responses consumed, those to extras included.
     pub responses: u64,
     /// Pushes that had to notify.

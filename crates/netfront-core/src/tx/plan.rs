@@ -198,6 +198,9 @@ impl Plan {
 }
 
 /// Cuts a frame into slots; None when that takes more bounce pages than are free, so later.
+///
+/// Not inlined, as the steps below: plans are large, and the caller's stack is a kernel's.
+#[inline(never)]
 pub fn plan(
     frame: &Frame<'_>,
     policy: TxPolicy,
@@ -293,6 +296,7 @@ fn blank_flags() -> TxFlags {
 }
 
 /// All bytes in bounce pages.
+#[inline(never)]
 fn all_copied(mut plan: Plan, length: u32) -> Option<Plan> {
     plan.push_copied(0, length)?;
     Some(plan)
@@ -300,6 +304,7 @@ fn all_copied(mut plan: Plan, length: u32) -> Option<Plan> {
 
 /// The header copied, pieces shorter than `small` copied together, the others granted in place;
 /// None when that takes too many slots.
+#[inline(never)]
 fn mostly_mapped(mut plan: Plan, fragments: &[Fragment], small: u32) -> Option<Plan> {
     let header = u16::try_from(HEADER_BYTES).ok()?;
     plan.push(PlannedSlot {

@@ -21,6 +21,8 @@ use crate::{CreateError, RING_SIZE};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holding {
     Header,
+    /// As a header; it carries a multicast change.
+    Multicast,
     Bounce(u16),
     InPlace,
 }
@@ -236,7 +238,7 @@ impl<P: RingPage> TxQueue<P> {
             let _ = self.free_ids.push(id);
             return Err(SubmitError::Invalid(violation));
         }
-        self.set_slot(id, Slot::Pending(Holding::Header, None));
+        self.set_slot(id, Slot::Pending(Holding::Multicast, None));
         self.put(&build);
         Ok(Submission::Copied)
     }
@@ -369,6 +371,7 @@ impl<P: RingPage> TxQueue<P> {
 
     /// Takes ids and bounce pages, copies, and builds the slots. On an error `build` has what was
     /// taken so far.
+    #[inline(never)]
     fn build(
         &mut self,
         plan: &Plan,
@@ -402,7 +405,7 @@ impl<P: RingPage> TxQueue<P> {
             match holding {
                 Holding::Header => memory.copy_header(TxId(id), slot.from, slot.len)?,
                 Holding::Bounce(page) => memory.copy_bounce(page, slot.from, slot.len)?,
-                Holding::InPlace => {}
+                Holding::InPlace | Holding::Multicast => {}
             }
             if nth == 0 {
                 for (nth, extra) in plan.extras().enumerate() {
@@ -450,6 +453,7 @@ impl<P: RingPage> TxQueue<P> {
     }
 
     /// Grants the pages in place and puts the packet on the ring.
+    #[inline(never)]
     fn commit(
         &mut self,
         plan: &Plan,
@@ -515,6 +519,10 @@ impl<P: RingPage> TxQueue<P> {
         memory: &mut impl TxMemory,
         done: &mut impl FnMut(TxDone),
     ) -> Result<(), TxBroken> {
+        let is_multicast = matches!(
+            self.slots.get(response.id),
+            Some(Slot::Pending(Holding::Multicast, _))
+        );
         let outcome = match response.status {
             TxStatus::Null => {
                 self.extras_pending = self
@@ -524,6 +532,10 @@ impl<P: RingPage> TxQueue<P> {
                 return Ok(());
             }
             TxStatus::Okay => TxOutcome::Sent,
+            TxStatus::Error | TxStatus::Dropped | TxStatus::Other(_) if is_multicast => {
+                self.counters.refused_groups = self.counters.refused_groups.wrapping_add(1);
+                TxOutcome::Failed
+            }
             TxStatus::Error | TxStatus::Dropped | TxStatus::Other(_) => {
                 self.counters.failed_slots = self.counters.failed_slots.wrapping_add(1);
                 TxOutcome::Failed

@@ -10,6 +10,7 @@ use core::arch::naked_asm;
 use alloc::vec;
 
 use super::HostError;
+use super::context::kernel;
 
 /// Bytes per thunk.
 const THUNK: usize = 32;
@@ -90,10 +91,39 @@ unsafe extern "win64" fn import_gate() {
     )
 }
 
-extern "win64" fn import_entered(index: u32, frame: *const usize) -> usize {
+extern "win64" fn import_entered(index: u32, frame: *mut usize) -> usize {
     // SAFETY: `frame` is where the driver's call instruction left its return address.
     let caller = unsafe { frame.read() };
-    crate::export::entered(index as usize, caller, frame as usize)
+    let target = crate::export::entered(index as usize, caller, frame as usize);
+    if crate::export::comes_back() {
+        kernel().sched.current().returns.lock().push(caller);
+        // SAFETY: as above; the export will return to `import_exit`, which continues at `caller`.
+        unsafe { frame.write(import_exit as *const () as usize) };
+    }
+    target
+}
+
+/// Where exports return to in the parallel mode, with the result in rax (or xmm0): continues at the driver's
+/// return address, whose stack slot is free again.
+#[unsafe(naked)]
+unsafe extern "win64" fn import_exit() {
+    naked_asm!(
+        "push rax",
+        "push rax",
+        "sub rsp, 48",
+        "movups [rsp + 32], xmm0",
+        "call {left}",
+        "movups xmm0, [rsp + 32]",
+        "add rsp, 48",
+        "mov [rsp + 8], rax",
+        "pop rax",
+        "ret",
+        left = sym import_left,
+    )
+}
+
+extern "win64" fn import_left() -> usize {
+    crate::export::left()
 }
 
 /// Stands behind `__guard_check_icall_fptr`: target in rcx, every register kept.

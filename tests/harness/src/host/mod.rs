@@ -25,7 +25,7 @@ use bare as system;
 #[cfg(feature = "linux")]
 use linux as system;
 
-pub(crate) use system::FAULT_NUMBER;
+pub(crate) use system::{FAULT_NUMBER, processor};
 
 /// Why the system did not give what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,7 @@ pub struct Registers {
 /// A fault in driver code.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fault {
-    /// Signal number on Linux, exception vector on bare metal.
+    /// Signal number on Linux, exception vector on bare metal, or [`Fault::RUN_AWAY`].
     pub number: u32,
     /// Address that was touched (CR2), where the exception has one.
     pub address: u64,
@@ -38,4 +38,9 @@ pub struct Fault {
     pub rsp: u64,
     /// The other registers.
     pub registers: Registers,
+}
+
+impl Fault {
+    /// No fault: the code has run too long without calling anything.
+    pub(crate) const RUN_AWAY: u32 = u32::MAX;
 }

@@ -144,11 +144,14 @@ pub(crate) fn trapped(registers: &mut Registers) {
             format!("breakpoint at {}", kernel.name_address(at)),
         );
     };
+    kernel.sched.lock.acquire(kernel.sched.cpu().index);
+    kernel.sched.cpu().passed();
     kernel
         .sched
         .current()
         .note_call("(privileged instruction)", at, registers_address(registers));
     kernel.sched.preemption_point();
+    kernel.sched.lock.release();
     emulate(&site.instruction, registers);
     registers.rip = at as u64 + u64::from(site.len);
 }

@@ -86,7 +86,7 @@ pub(crate) fn queue(dpc: *mut KDPC, here: u32, first: usize, second: usize) -> b
         .store(second);
     queued(dpc).store(cpu as usize + 1);
     let high = field!(dpc, KDPC, Importance).load() == HIGH_IMPORTANCE;
-    kernel().sched.cpus()[cpu as usize].queue_dpc(dpc as usize, high);
+    kernel().sched.queue_dpc(cpu, dpc as usize, high);
     true
 }
 
@@ -157,9 +157,12 @@ extern "win64" fn flush() {
     deliver::pending(sched);
     for cpu in sched.cpus() {
         let mut turns = 0_u32;
-        while (cpu.has_dpcs() || cpu.running_dpc.lock().is_some()) && turns < 10_000 {
+        while (cpu.has_dpcs() || cpu.running_dpc.lock().is_some())
+            && (turns < 10_000 || sched.is_parallel())
+        {
+            sched.lock.breathe(sched.cpu().index, turns + 1);
             sched.yield_now();
-            turns += 1;
+            turns = turns.saturating_add(1);
         }
     }
 }

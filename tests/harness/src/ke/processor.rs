@@ -118,7 +118,7 @@ fn move_to(wanted: u64) -> u64 {
     if to < count() && to != thread.cpu() && thread.may_switch() {
         thread.set_cpu(to);
         *thread.state.lock() = crate::sched::thread::State::Ready;
-        kernel.sched.cpus()[to as usize].push_ready(thread.id);
+        kernel.sched.push_ready(to, thread.id);
         kernel.sched.block();
     }
     before

@@ -2,7 +2,7 @@
 
 use wdk_sys::KEVENT;
 
-use crate::host::call::call_win64;
+use crate::driver::run_driver;
 use crate::host::context::kernel;
 use crate::ke::{object, wait};
 use crate::sched::deliver;
@@ -14,7 +14,7 @@ pub(crate) fn call(name: &'static str, arguments: &[usize]) -> usize {
     for (to, from) in all.iter_mut().zip(arguments) {
         *to = *from;
     }
-    call_win64(at, all)
+    run_driver(at, all)
 }
 
 /// Address of an export of `ndis.sys` itself, as a driver object or an IRP holds it.

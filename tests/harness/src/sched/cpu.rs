@@ -44,6 +44,10 @@ pub(crate) struct Cpu {
     interrupts: [AtomicU64; 4],
     pub(crate) held: Mutex<Vec<HeldLock>>,
     interrupts_enabled: AtomicBool,
+    /// Times control has passed between driver code and the kernel here.
+    passages: AtomicU64,
+    /// What `passages` was when the watchdog looked first, and when that was.
+    watched: [AtomicU64; 2],
     /// Address of the KDPC whose routine runs now.
     pub(crate) running_dpc: Mutex<Option<usize>>,
 }
@@ -60,8 +64,26 @@ impl Cpu {
             interrupts: [const { AtomicU64::new(0) }; 4],
             held: Mutex::new(Vec::new()),
             interrupts_enabled: AtomicBool::new(true),
+            passages: AtomicU64::new(0),
+            watched: [const { AtomicU64::new(0) }; 2],
             running_dpc: Mutex::new(None),
         }
+    }
+
+    /// Driver code has called, or begins to run.
+    pub(crate) fn passed(&self) {
+        self.passages.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Asked while driver code runs here, at time `now`: whether it has for more than `limit`, without a call in between.
+    /// Takes no lock: a signal or interrupt may ask.
+    pub(crate) fn runs_away(&self, now: u64, limit: u64) -> bool {
+        let passages = self.passages.load(Ordering::Relaxed);
+        let [seen, since] = &self.watched;
+        if seen.swap(passages, Ordering::Relaxed) != passages {
+            since.store(now, Ordering::Relaxed);
+        }
+        now.saturating_sub(since.load(Ordering::Relaxed)) > limit
     }
 
     pub(crate) fn irql(&self) -> u8 {

@@ -3,7 +3,8 @@
 //! Each NT thread is a fiber; ISRs and DPCs run nested on the stack of whatever their processor is running,
 //! as on hardware. In the deterministic mode one OS thread runs everything: the *scheduler context* (the
 //! test's own stack) picks a processor by the seed, switches to its current fiber, and gets control back at
-//! the fiber's next preemption point (any import) or when it blocks.
+//! the fiber's next preemption point (any import) or when it blocks. In the [parallel](parallel) mode each processor
+//! is a real one (OS thread) with a scheduler context of its own.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,6 +12,8 @@ use alloc::vec::Vec;
 pub(crate) mod cpu;
 pub(crate) mod deliver;
 pub(crate) mod events;
+pub(crate) mod lock;
+pub(crate) mod parallel;
 pub(crate) mod rng;
 pub(crate) mod thread;
 
@@ -25,6 +28,8 @@ use crate::kernel::Kernel;
 use crate::rules;
 use cpu::Cpu;
 use events::Events;
+use lock::KernelLock;
+use parallel::{Clock, Parallel};
 use rng::Rng;
 use thread::{State, Thread};
 
@@ -32,6 +37,8 @@ use thread::{State, Thread};
 const STEP_LIMIT: u64 = 20_000_000;
 /// Consecutive steps in which every running processor only spins, after which they are deadlocked.
 const SPIN_LIMIT: u32 = 20_000;
+/// Real time, in 100 ns units, in which every processor only spins, after which they are deadlocked.
+const SPIN_TIME: u64 = 100_000_000;
 
 /// Why a run ended before what was waited for had happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,25 +56,33 @@ pub(crate) struct Sched {
     roots: Vec<Slot>,
     threads: Mutex<BTreeMap<u32, Arc<Thread>>>,
     next_thread: AtomicU32,
-    now: AtomicU64,
+    clock: Clock,
+    /// Held by whoever runs harness code; see there.
+    pub(crate) lock: KernelLock,
+    parallel: Option<Parallel>,
     pub(crate) rng: Mutex<Rng>,
     pub(crate) events: Events,
     stacks: Mutex<Vec<usize>>,
     spins: AtomicU32,
+    /// Real time of the first of the spins.
+    spinning_since: AtomicU64,
 }
 
 impl Sched {
-    pub(crate) fn new(cpus: u32, seed: u64) -> Self {
+    pub(crate) fn new(cpus: u32, seed: u64, parallel: bool) -> Self {
         Self {
             cpus: (0..cpus).map(Cpu::new).collect(),
             roots: (0..cpus).map(|_| Slot::new()).collect(),
             threads: Mutex::new(BTreeMap::new()),
             next_thread: AtomicU32::new(1),
-            now: AtomicU64::new(0),
+            clock: Clock::new(),
+            lock: KernelLock::new(parallel),
+            parallel: parallel.then(|| Parallel::new(cpus)),
             rng: Mutex::new(Rng::new(seed)),
             events: Events::default(),
             stacks: Mutex::new(Vec::new()),
             spins: AtomicU32::new(0),
+            spinning_since: AtomicU64::new(0),
         }
     }
 
@@ -103,9 +118,9 @@ impl Sched {
         self.threads.lock().get(&id).map(Arc::clone)
     }
 
-    /// Virtual time: 100 ns units since the start.
+    /// Time of the machine: 100 ns units since the start.
     pub(crate) fn now(&self) -> u64 {
-        self.now.load(Ordering::Acquire)
+        self.clock.now()
     }
 
     pub(crate) fn chance(&self, one_in: u32) -> bool {
@@ -135,7 +150,7 @@ impl Sched {
         let count = u32::try_from(self.cpus.len()).unwrap_or(1);
         let cpu = self.rng.lock().below(count);
         let id = self.spawn_on(kernel(), cpu, name, body);
-        self.cpus[cpu as usize].push_ready(id);
+        self.push_ready(cpu, id);
         id
     }
 
@@ -144,7 +159,27 @@ impl Sched {
         let mut state = thread.state.lock();
         if *state == State::Waiting {
             *state = State::Ready;
-            self.cpus[thread.cpu() as usize].push_ready(thread.id);
+            self.push_ready(thread.cpu(), thread.id);
+        }
+    }
+
+    /// Puts a thread in the ready queue of processor `cpu`.
+    pub(crate) fn push_ready(&self, cpu: u32, thread: u32) {
+        self.cpus[cpu as usize].push_ready(thread);
+        self.wake(cpu);
+    }
+
+    /// Queues a DPC on processor `cpu`.
+    pub(crate) fn queue_dpc(&self, cpu: u32, dpc: usize, front: bool) {
+        self.cpus[cpu as usize].queue_dpc(dpc, front);
+        self.wake(cpu);
+    }
+
+    /// Raises interrupt `vector` on processor `cpu`, if there is one.
+    pub(crate) fn raise(&self, cpu: u32, vector: u32) {
+        if let Some(target) = self.cpus.get(cpu as usize) {
+            target.raise(vector);
+            self.wake(cpu);
         }
     }
 
@@ -186,14 +221,24 @@ impl Sched {
         }
     }
 
+    /// Whether the calls that follow may depend on other processors moving by themselves.
+    pub(crate) const fn is_parallel(&self) -> bool {
+        self.parallel.is_some()
+    }
+
     /// A place where hardware could take an interrupt or another processor could run first.
     pub(crate) fn preemption_point(&self) {
-        self.now.fetch_add(1, Ordering::AcqRel);
+        self.clock.step();
         self.spins.store(0, Ordering::Release);
-        deliver::pending(self);
-        if self.chance(4) {
-            self.yield_now();
+        if self.parallel.is_some() {
+            self.rest();
             deliver::pending(self);
+        } else {
+            deliver::pending(self);
+            if self.chance(4) {
+                self.yield_now();
+                deliver::pending(self);
+            }
         }
         let cpu = self.cpu();
         if cpu.irql() == 0 && cpu.has_ready() && self.current().may_switch() && self.chance(8) {
@@ -218,20 +263,42 @@ impl Sched {
     /// One turn of a busy wait: another processor must run before this one can go on.
     pub(crate) fn spin_once(&self) {
         let spun = self.spins.fetch_add(1, Ordering::AcqRel);
+        if self.parallel.is_some() {
+            self.spin_in_parallel(spun);
+            return;
+        }
         if spun > SPIN_LIMIT {
-            rules::die(
-                &rules::DEADLOCK,
-                "every processor that could run waits for a spin lock",
-            );
+            die_of_deadlock();
         }
         self.yield_now();
     }
 
+    fn spin_in_parallel(&self, spun: u32) {
+        let now = crate::host::processor::now();
+        if spun == 0 {
+            self.spinning_since.store(now, Ordering::Release);
+        } else if now.saturating_sub(self.spinning_since.load(Ordering::Acquire)) > SPIN_TIME {
+            die_of_deadlock();
+        }
+        self.lock.breathe(self.cpu().index, spun.max(1));
+        self.rest();
+    }
+
+    /// In the parallel mode, waits in the root loop while no run is under way, and lets time do its work.
+    fn rest(&self) {
+        let kernel = kernel();
+        let due = crate::host::processor::REAL_TIME
+            && self.events.next_due().is_some_and(|due| due <= self.now());
+        if due {
+            self.events.fire_due(self);
+        }
+        while self.must_rest(kernel) {
+            self.yield_now();
+        }
+    }
+
     /// Runs one processor, or one poll of the platform. Returns whether anything could run.
     fn step(&self, kernel: &Kernel) -> bool {
-        #[cfg(not(feature = "linux"))]
-        self.now
-            .fetch_max(crate::host::bare::host().now(), Ordering::AcqRel);
         self.events.fire_due(self);
         let runnable: Vec<u32> = self
             .cpus
@@ -260,6 +327,7 @@ impl Sched {
         let thread = self.thread(id).expect("a processor always has a thread");
         *thread.state.lock() = State::Running;
         kernel.trace.switch(cpu.index, id);
+        cpu.passed();
         context::enter(kernel, cpu.index, true);
         self.roots[cpu.index as usize].switch_to(&thread.slot);
         context::enter(kernel, cpu.index, false);
@@ -281,6 +349,9 @@ impl Sched {
             "the scheduler is not re-entered from a fiber"
         );
         context::enter(kernel, 0, false);
+        if let Some(all) = &self.parallel {
+            return self.run_parallel(kernel, all, deadline, done);
+        }
         let mut steps = 0_u64;
         loop {
             if kernel.rules.is_fatal() {
@@ -299,43 +370,27 @@ impl Sched {
             if done() {
                 return Ok(());
             }
-            if !self.pass_time(deadline) {
-                return Err(Stop::Idle);
+            match self.events.next_due() {
+                Some(due) if due <= deadline => {
+                    self.clock.advance_to(due);
+                    steps = 0;
+                }
+                _ => return Err(Stop::Idle),
             }
-            steps = 0;
         }
-    }
-
-    /// Moves virtual time on to what is due next; false if that is not before `deadline`.
-    #[cfg(feature = "linux")]
-    fn pass_time(&self, deadline: u64) -> bool {
-        let due = self.events.next_due().filter(|due| *due <= deadline);
-        if let Some(due) = due {
-            self.now.fetch_max(due, Ordering::AcqRel);
-        }
-        due.is_some()
-    }
-
-    /// Waits for what is due next, or for an interrupt; false if it is past `deadline`.
-    #[cfg(not(feature = "linux"))]
-    fn pass_time(&self, deadline: u64) -> bool {
-        let host = crate::host::bare::host();
-        let now = self.now.fetch_max(host.now(), Ordering::AcqRel);
-        if now.max(host.now()) >= deadline {
-            return false;
-        }
-        let until = self
-            .events
-            .next_due()
-            .map_or(deadline, |due| due.min(deadline));
-        host.idle(Some(until), &|| self.cpus.iter().any(Cpu::can_run));
-        true
     }
 
     /// Moves virtual time forward to `to`, without running anything.
     pub(crate) fn set_now(&self, to: u64) {
-        self.now.fetch_max(to, Ordering::AcqRel);
+        self.clock.advance_to(to);
     }
+}
+
+fn die_of_deadlock() -> ! {
+    rules::die(
+        &rules::DEADLOCK,
+        "every processor that could run waits for a spin lock",
+    )
 }
 
 /// What an idle processor does.

@@ -41,6 +41,8 @@ pub(crate) struct Thread {
     body: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// Address of its KTHREAD, 0 until somebody needs one.
     pub(crate) object: AtomicUsize,
+    /// Where the exports on the stack return to, outermost first (parallel mode).
+    pub(crate) returns: Mutex<Vec<usize>>,
     /// Driver callbacks on the stack, outermost first.
     pub(crate) frames: Mutex<Vec<Frame>>,
     /// Result of the wait that made it ready, and the wait's generation.
@@ -83,6 +85,7 @@ impl Thread {
             cpu: AtomicU32::new(cpu),
             body: Mutex::new(Some(body)),
             object: AtomicUsize::new(0),
+            returns: Mutex::new(Vec::new()),
             frames: Mutex::new(Vec::new()),
             wait: Mutex::new(None),
             wait_count: AtomicU64::new(0),

@@ -31,6 +31,9 @@ struct Options {
     /// Runs each seed twice and compares the traces.
     #[arg(long)]
     twice: bool,
+    /// Processors are OS threads that run in parallel: a seed then says only what the machine is made of.
+    #[arg(long)]
+    parallel: bool,
 }
 
 /// Frames of one machine.
@@ -100,6 +103,17 @@ fn main() {
         }
         println!(
             "each of {nth} calls failed once, in {:.0} s",
+            start.elapsed().as_secs_f64()
+        );
+        return;
+    }
+    if options.parallel {
+        for seed in options.first..options.first + options.seeds {
+            scenario::parallel_life(seed);
+        }
+        println!(
+            "{} parallel lives passed in {:.0} s",
+            options.seeds,
             start.elapsed().as_secs_f64()
         );
         return;

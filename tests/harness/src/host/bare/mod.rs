@@ -24,6 +24,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod memory;
+pub(crate) mod processor;
 pub(crate) mod trap;
 
 use alloc::boxed::Box;

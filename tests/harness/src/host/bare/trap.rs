@@ -36,8 +36,19 @@ pub fn tick(rip: u64) {
     preempt(rip);
 }
 
+/// Longest run of driver code without a call, in 100 ns units. Emulated processors are slow.
+const LIMIT: u64 = 300_000_000;
+
 fn preempt(rip: u64) {
     if context::on_fiber() && in_driver(rip) {
+        if kernel().sched.cpu().runs_away(super::host().now(), LIMIT) {
+            let mut fault = Fault {
+                number: Fault::RUN_AWAY,
+                ..Fault::default()
+            };
+            fault.registers.rip = rip;
+            give_up(&fault);
+        }
         // SAFETY: driver code was interrupted: no lock is held and its stack is valid; interrupts are disabled.
         unsafe { preempt_gate() };
     }
@@ -73,8 +84,12 @@ extern "sysv64" fn preempted() {
 pub fn fault(fault: &Fault) {
     let wild = fault.registers.rip < 0x1_0000;
     if context::on_fiber() && (wild || in_driver(fault.registers.rip)) {
-        // SAFETY: the fiber's stack is not used again; harness code runs with interrupts enabled.
-        unsafe { core::arch::asm!("sti", options(nomem, nostack)) };
-        crate::driver::fault(fault);
+        give_up(fault);
     }
+}
+
+fn give_up(fault: &Fault) -> ! {
+    // SAFETY: the fiber's stack is not used again; harness code runs with interrupts enabled.
+    unsafe { core::arch::asm!("sti", options(nomem, nostack)) };
+    crate::driver::fault(fault)
 }

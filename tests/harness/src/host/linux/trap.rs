@@ -26,6 +26,7 @@ struct Watch {
 thread_local! {
     static WATCH: Cell<Watch> = const { Cell::new(Watch { window: 0, window_len: 0, emergency_top: 0 }) };
     static FAULT: Cell<Option<Fault>> = const { Cell::new(None) };
+    static STACKS: Stacks = Stacks::new();
 }
 
 static INSTALL: Once = Once::new();
@@ -42,26 +43,50 @@ pub(crate) fn watch(kernel: &Kernel) {
     INSTALL.call_once(install);
     let mut watch = WATCH.get();
     if watch.emergency_top == 0 {
-        watch.emergency_top = stacks_of_this_thread();
+        watch.emergency_top =
+            STACKS.with(|stacks| (stacks.emergency.as_ptr() as usize + STACK) & !15);
     }
+    super::watchdog::start();
     watch.window = kernel.space.window().base();
     watch.window_len = kernel.space.window().len();
     WATCH.set(watch);
 }
 
-/// Gives the OS thread its signal stack and returns the top of its emergency stack. Both live as long as the thread.
-fn stacks_of_this_thread() -> usize {
-    let signal: &'static mut [u8] = Box::leak(vec![0_u8; STACK].into_boxed_slice());
-    let emergency: &'static mut [u8] = Box::leak(vec![0_u8; STACK].into_boxed_slice());
-    let stack = libc::stack_t {
-        ss_sp: signal.as_mut_ptr().cast::<c_void>(),
-        ss_flags: 0,
-        ss_size: STACK,
-    };
-    // SAFETY: the stack is leaked memory that nothing else uses.
-    let done = unsafe { libc::sigaltstack(&raw const stack, core::ptr::null_mut()) };
-    assert_eq!(done, 0, "the system refused a signal stack");
-    (emergency.as_mut_ptr() as usize + STACK) & !15
+/// The stacks that signals of one OS thread use; they end with the thread.
+struct Stacks {
+    /// Never read: the system and the handlers write there.
+    _signal: Box<[u8]>,
+    emergency: Box<[u8]>,
+}
+
+impl Stacks {
+    fn new() -> Self {
+        let mut signal = vec![0_u8; STACK].into_boxed_slice();
+        let stack = libc::stack_t {
+            ss_sp: signal.as_mut_ptr().cast::<c_void>(),
+            ss_flags: 0,
+            ss_size: STACK,
+        };
+        // SAFETY: the stack is memory that nothing else uses, and is given back before it is freed.
+        let done = unsafe { libc::sigaltstack(&raw const stack, core::ptr::null_mut()) };
+        assert_eq!(done, 0, "the system refused a signal stack");
+        Self {
+            _signal: signal,
+            emergency: vec![0_u8; STACK].into_boxed_slice(),
+        }
+    }
+}
+
+impl Drop for Stacks {
+    fn drop(&mut self) {
+        let none = libc::stack_t {
+            ss_sp: core::ptr::null_mut(),
+            ss_flags: libc::SS_DISABLE,
+            ss_size: 0,
+        };
+        // SAFETY: the thread ends: no signal of a driver comes any more.
+        unsafe { libc::sigaltstack(&raw const none, core::ptr::null_mut()) };
+    }
 }
 
 fn install() {
@@ -137,15 +162,45 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut c_vo
     let info = unsafe { &*info };
     // SAFETY: every signal handled here carries an address.
     let address = unsafe { info.si_addr() } as u64;
-    let rsp = greg[libc::REG_RSP as usize] as u64;
+    redirect(greg, signal.cast_unsigned(), address);
+}
+
+/// Has the interrupted driver code continue in [`faulted`], on the emergency stack.
+#[expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "the C library types registers as signed"
+)]
+fn redirect(greg: &mut [i64; 23], number: u32, address: u64) {
     FAULT.set(Some(Fault {
-        number: signal.cast_unsigned(),
+        number,
         address,
-        rsp,
+        rsp: greg[libc::REG_RSP as usize] as u64,
         registers: registers(greg),
     }));
-    greg[libc::REG_RSP as usize] = (watch.emergency_top - 8) as i64;
+    greg[libc::REG_RSP as usize] = (WATCH.get().emergency_top - 8) as i64;
     greg[libc::REG_RIP as usize] = faulted as *const () as i64;
+}
+
+/// Whether the context a signal handler was given is driver code.
+#[expect(
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    reason = "the C library types registers as signed"
+)]
+pub(super) fn interrupts_driver(context: *mut c_void) -> bool {
+    // SAFETY: the caller passes what the system gave its handler.
+    let greg = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    let watch = WATCH.get();
+    let rip = greg[libc::REG_RIP as usize] as u64 as usize;
+    rip.wrapping_sub(watch.window) < watch.window_len
+}
+
+/// Gives up the driver code that a signal interrupted: it has run away.
+pub(super) fn give_up(context: *mut c_void) {
+    // SAFETY: the caller passes what the system gave its handler, which is ours to change until it returns.
+    let greg = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    redirect(greg, Fault::RUN_AWAY, 0);
 }
 
 extern "C" fn faulted() -> ! {

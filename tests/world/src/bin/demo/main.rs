@@ -42,6 +42,9 @@ struct Options {
     /// Seed of the scheduler.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Processors run in parallel, as OS threads.
+    #[arg(long)]
+    parallel: bool,
     /// Folder for report.json and traffic.pcapng.
     #[arg(long, default_value = "target/demo")]
     out: PathBuf,
@@ -69,6 +72,7 @@ fn main() -> Result<()> {
     let mut world = World::builder()
         .cpus(options.cpus)
         .seed(options.seed)
+        .parallel(options.parallel)
         .build();
     let queues = options.queues.to_string();
     world
