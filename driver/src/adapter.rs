@@ -6,23 +6,25 @@
 
 use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 
 use interface::SuspendPhase;
 use ndis::addresses::{AddressList, Protocol};
 use ndis::chain::{CompletionSink, Nbl, NblChain, NdisCompletions, RxChain};
 use ndis::indication::{Indicator, Link};
-use ndis::rss::{MAX_ENTRIES, RssParameters};
+use ndis::rss::MAX_ENTRIES;
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::NDIS_HANDLE;
 use netfront_core::announce::Addresses;
-use netfront_core::tx::TxBroken;
+use netfront_core::tx::{Transition, TxBroken};
 use netif::features::Features;
 use nt::dpc::Dpc;
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
+use nt::processor::ProcessorNumber;
 use nt::spinlock::SpinLock;
+use rss::HashTypes;
 
 use crate::attributes::{DEFAULT_SPEED, Identity};
 use crate::bus::Bus;
@@ -33,7 +35,8 @@ use crate::keywords::{ETHERNET_HEADER, Keywords};
 use crate::mail::{Mail, Messages};
 use crate::offload::OffloadState;
 use crate::power::PowerState;
-use crate::queue::{Queue, Reaped, queue_of};
+use crate::queue::{Queue, Reaped, Targets, queue_of};
+use crate::scaling::Hashing;
 use crate::statistics::{Coalescing, Statistics};
 use crate::text::{Path, Value};
 use crate::trace;
@@ -98,7 +101,10 @@ pub(crate) struct Parts {
     pub(crate) frontend: Path,
     pub(crate) identity: Identity,
     pub(crate) keywords: Keywords,
+    /// Processors that queues live on while no table names others: those NDIS lets RSS use. Not empty.
+    pub(crate) processors: Vec<ProcessorNumber>,
     pub(crate) queues: Vec<Queue>,
+    pub(crate) targets: Targets,
     pub(crate) mail: Mail,
     pub(crate) offload: OffloadState,
 }
@@ -119,9 +125,16 @@ pub(crate) struct Adapter {
     /// Whether events may be held back.
     moderation: AtomicBool,
     /// What NDIS has set; applied by the connection thread.
-    rss: SpinLock<Option<RssParameters>>,
-    /// Queue for each of the low 7 bits of a sent list's hash.
-    steering: [AtomicU16; MAX_ENTRIES],
+    hashing: SpinLock<Hashing>,
+    /// Hash types of the backend that are in use; NDIS's bits.
+    negotiated: AtomicU32,
+    /// For each of the low 7 bits of a sent list's hash: queue, and generation of the steering above it.
+    steering: [AtomicU32; MAX_ENTRIES],
+    /// Published under this lock, so that no sender finds half of a steering and waits on this processor for the rest.
+    publishing: SpinLock<()>,
+    transition: Transition,
+    /// A steering waits until the change before it is over.
+    steer_again: AtomicBool,
     /// Wakes the connection thread for the control ring.
     control_dpc: Option<Dpc<AdapterRef>>,
 }
@@ -140,8 +153,12 @@ impl Adapter {
             link_up: AtomicBool::new(false),
             active: AtomicUsize::new(0),
             pausing: Drain::default(),
-            rss: SpinLock::new(None),
-            steering: [const { AtomicU16::new(0) }; MAX_ENTRIES],
+            hashing: SpinLock::new(Hashing::Off),
+            negotiated: AtomicU32::new(0),
+            steering: [const { AtomicU32::new(0) }; MAX_ENTRIES],
+            publishing: SpinLock::new(()),
+            transition: Transition::new(),
+            steer_again: AtomicBool::new(false),
             control_dpc: None,
         }
     }
@@ -174,6 +191,27 @@ impl Adapter {
     /// All queues, used or not.
     pub(crate) fn queues(&self) -> &[Queue] {
         &self.parts.queues
+    }
+
+    /// Where received lists are handed over.
+    pub(crate) fn targets(&self) -> &Targets {
+        &self.parts.targets
+    }
+
+    /// As [`Adapter::targets`], before they are shared or afterwards.
+    pub(crate) fn targets_mut(&mut self) -> &mut Targets {
+        &mut self.parts.targets
+    }
+
+    /// The processor of a queue that no table gives another.
+    pub(crate) fn home(&self, queue: usize) -> ProcessorNumber {
+        let processors = &self.parts.processors;
+        let nth = queue.checked_rem(processors.len()).unwrap_or(0);
+        let first = ProcessorNumber {
+            group: 0,
+            number: 0,
+        };
+        processors.get(nth).copied().unwrap_or(first)
     }
 
     /// All queues, before they are shared or afterwards.
@@ -318,42 +356,131 @@ impl Adapter {
     }
 
     /// How many queues the backend serves.
+    pub(crate) fn active_queues(&self) -> usize {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Notes how many queues the backend serves.
     pub(crate) fn set_active_queues(&self, count: usize) {
         self.active.store(count, Ordering::Release);
     }
 
-    /// Number of the queue for a list: by its hash, so that a flow stays on one; else by the
-    /// processor.
-    fn queue_for(&self, list: &Nbl) -> usize {
+    /// Number of the queue for a list, and generation of the steering: by its hash, so that a flow stays on one; else by
+    /// the processor.
+    fn queue_for(&self, list: &Nbl) -> (usize, u16) {
         let active = self.active.load(Ordering::Acquire);
-        let spread = match list.hash() {
+        let (spread, generation) = match list.hash() {
             Some((value, _)) => {
                 let [low, ..] = value.to_le_bytes();
                 let entry = self.steering.get(usize::from(low & 0x7F));
-                entry.map_or(0, |queue| queue.load(Ordering::Relaxed).into())
+                let entry = entry.map_or(0, |entry| entry.load(Ordering::Acquire));
+                let [q0, q1, g0, g1] = entry.to_le_bytes();
+                let queue = u16::from_le_bytes([q0, q1]);
+                (queue.into(), u16::from_le_bytes([g0, g1]))
             }
-            None => usize::try_from(nt::processor::current_index()).unwrap_or(0),
+            None => {
+                let processor = usize::try_from(nt::processor::current_index());
+                (processor.unwrap_or(0), self.transition.generation())
+            }
         };
-        spread.checked_rem(active).unwrap_or(0)
+        (spread.checked_rem(active).unwrap_or(0), generation)
+    }
+
+    /// A change of the steering.
+    pub(crate) fn transition(&self) -> &Transition {
+        &self.transition
     }
 
     /// Sends lists the way of received ones: `mapping` has the queue of each entry of the table;
-    /// without one the hash is dealt out evenly.
-    pub(crate) fn set_steering(&self, mapping: &[u16]) {
-        let mut repeated = mapping.iter().copied().cycle();
-        for (place, nth) in self.steering.iter().zip(0_u16..) {
-            place.store(repeated.next().unwrap_or(nth), Ordering::Relaxed);
+    /// without one the hash is dealt out evenly. Flows that move keep their order. While a change is under way another
+    /// has to wait; the thread begins it when that is over.
+    pub(crate) fn set_steering(&self, mapping: &[u16], irql: &mut AtMostDispatch<'_>) {
+        let queue_of = |nth: usize| {
+            let at = nth.checked_rem(mapping.len());
+            let evenly = u16::try_from(nth).unwrap_or(0);
+            at.map_or(evenly, |at| mapping.get(at).copied().unwrap_or(0))
+        };
+        let entries = || self.steering.iter().enumerate();
+        let same = entries().all(|(nth, entry)| {
+            let [q0, q1, ..] = entry.load(Ordering::Relaxed).to_le_bytes();
+            u16::from_le_bytes([q0, q1]) == queue_of(nth)
+        });
+        let under_way = self.transition.is_under_way();
+        self.steer_again.store(!same && under_way, Ordering::SeqCst);
+        if same || under_way {
+            return;
+        }
+        let active = self.active_queues();
+        let generation = self.publishing.with(irql, |(), _| {
+            let generation = self.transition.begin(u32::try_from(active).unwrap_or(1));
+            let [g0, g1] = generation.to_le_bytes();
+            for (nth, entry) in entries() {
+                let [q0, q1] = queue_of(nth).to_le_bytes();
+                entry.store(u32::from_le_bytes([q0, q1, g0, g1]), Ordering::Release);
+            }
+            generation
+        });
+        if active == 0 {
+            self.transition.end();
+        }
+        for queue in self.queues().iter().take(active) {
+            queue.tx.with(irql, |tx, _| tx.begin_order(generation));
+            queue.wake();
         }
     }
 
-    /// Receive-side scaling as NDIS has set it.
-    pub(crate) fn rss(&self, irql: &mut AtMostDispatch<'_>) -> Option<RssParameters> {
-        self.rss.with(irql, |rss, _| *rss)
+    /// A queue has nothing left that was steered before the change.
+    pub(crate) fn report_order(&self) {
+        if self.transition.report() {
+            self.order_is_kept();
+        }
     }
 
-    /// Changes receive-side scaling; the connection thread applies it.
-    pub(crate) fn set_rss(&self, set: Option<&RssParameters>, irql: &mut AtMostDispatch<'_>) {
-        self.rss.with(irql, |rss, _| *rss = set.copied());
+    /// The change is over, or took too long: what waited for it goes.
+    pub(crate) fn order_is_kept(&self) {
+        self.transition.end();
+        for queue in self.queues() {
+            queue.wake();
+        }
+    }
+
+    /// Whether a steering waits for the change before it to be over. Asked once.
+    pub(crate) fn take_steer_again(&self) -> bool {
+        !self.transition.is_under_way() && self.steer_again.swap(false, Ordering::SeqCst)
+    }
+
+    /// No queue sends anything: the steering in force is everybody's.
+    pub(crate) fn reset_order(&self, irql: &mut AtMostDispatch<'_>) {
+        self.transition.end();
+        for queue in self.queues() {
+            queue
+                .tx
+                .with(irql, |tx, _| tx.reset_order(&self.transition));
+        }
+    }
+
+    /// Hashing and scaling as NDIS has set them.
+    pub(crate) fn hashing(&self, irql: &mut AtMostDispatch<'_>) -> Hashing {
+        self.hashing.with(irql, |hashing, _| *hashing)
+    }
+
+    /// Hash types that NDIS wants, and those of them that the backend tells.
+    pub(crate) fn hash_types(&self, irql: &mut AtMostDispatch<'_>) -> (u32, u32) {
+        let wanted = self
+            .hashing(irql)
+            .hash()
+            .map_or(0, |(types, _)| types.bits());
+        (wanted, self.negotiated.load(Ordering::Relaxed))
+    }
+
+    /// Notes the hash types of the backend that are in use.
+    pub(crate) fn set_negotiated(&self, types: HashTypes) {
+        self.negotiated.store(types.bits(), Ordering::Relaxed);
+    }
+
+    /// Changes hashing and scaling; the connection thread applies it.
+    pub(crate) fn set_hashing(&self, set: &Hashing, irql: &mut AtMostDispatch<'_>) {
+        self.hashing.with(irql, |hashing, _| *hashing = *set);
         self.mail().send(Messages::RSS, irql);
     }
 
@@ -377,33 +504,57 @@ impl Adapter {
     /// Takes lists to send; `send_flags` are NDIS's.
     pub(crate) fn send(&self, mut lists: NblChain, send_flags: u32, irql: &mut AtMostDispatch<'_>) {
         let mut done = NblChain::new();
-        let mut run = NblChain::new();
-        let mut queue_of_run = 0;
-        while let Some(list) = lists.pop_front() {
-            let queue = self.queue_for(&list);
-            if queue != queue_of_run {
-                done.append(self.send_run(queue_of_run, core::mem::take(&mut run), irql));
-                queue_of_run = queue;
-            }
-            run.push_back(list);
+        while !lists.is_empty() {
+            lists = self.send_once(lists, &mut done, irql);
         }
-        done.append(self.send_run(queue_of_run, run, irql));
         // The flags for sending and for completing share the bit that tells the level.
         self.sink(send_flags & sys::NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL)
             .complete(done);
     }
 
-    fn send_run(&self, queue: usize, mut run: NblChain, irql: &mut AtMostDispatch<'_>) -> NblChain {
-        if run.is_empty() {
-            return run;
+    /// Steers lists in runs that go the same way, and returns those that must be steered again.
+    fn send_once(
+        &self,
+        mut lists: NblChain,
+        done: &mut NblChain,
+        irql: &mut AtMostDispatch<'_>,
+    ) -> NblChain {
+        let mut stale = NblChain::new();
+        let mut run = NblChain::new();
+        let mut way = (0, 0);
+        while let Some(list) = lists.pop_front() {
+            let next = self.queue_for(&list);
+            if next != way && !run.is_empty() {
+                let run = core::mem::take(&mut run);
+                self.send_run(way, run, done, &mut stale, irql);
+            }
+            way = next;
+            run.push_back(list);
         }
+        self.send_run(way, run, done, &mut stale, irql);
+        stale
+    }
+
+    fn send_run(
+        &self,
+        (queue, generation): (usize, u16),
+        mut run: NblChain,
+        done: &mut NblChain,
+        stale: &mut NblChain,
+        irql: &mut AtMostDispatch<'_>,
+    ) {
         if let Some(queue) = self.queues().get(queue) {
-            queue
+            let bus = self.bus();
+            let sent = queue
                 .tx
-                .with(irql, |tx, irql| tx.send(run, self.bus(), irql))
+                .with(irql, |tx, irql| tx.send(run, generation, bus, irql));
+            match sent {
+                Ok(sent) => done.append(sent),
+                Err(again) => stale.append(again),
+            }
         } else {
             run.set_status(Status::FAILURE);
-            run
+            done.append(run);
         }
     }
 
@@ -447,62 +598,68 @@ impl Adapter {
         reaped.broken
     }
 
-    /// Lends received lists to the system. No lock is held.
-    pub(crate) fn indicate(&self, lists: RxChain, _irql: &Dispatch<'_>) {
-        // SAFETY: lists are made while the receive side is open, and a pause waits for them; each
-        // was filled by `Stock::lend`.
-        unsafe {
-            lists.indicate(self.handle().get(), sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
+    /// Gives received lists to the system, for good or for the length of the call if pages are low; back to their queues
+    /// if the adapter takes no frames any more. No lock is held.
+    pub(crate) fn indicate_run(&self, lists: RxChain, low: bool, irql: &Dispatch<'_>) {
+        if lists.is_empty() {
+            return;
+        }
+        if Closed::gate(self.closed.load(Ordering::Acquire)).is_some() {
+            self.lists_returned_at_dispatch(lists, irql);
+        } else if low {
+            // SAFETY: lists are made while the receive side is open, and a pause waits for them; each was filled by
+            // `Stock::lend`.
+            let lists = unsafe {
+                lists.indicate_with_resources(
+                    self.handle().get(),
+                    sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL,
+                )
+            };
+            self.lists_returned_at_dispatch(lists, irql);
+        } else {
+            // SAFETY: as above.
+            unsafe {
+                lists.indicate(self.handle().get(), sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
+            }
         }
     }
 
-    /// Shows received lists to the system, and has them back.
-    #[must_use]
-    pub(crate) fn show(&self, lists: RxChain, _irql: &Dispatch<'_>) -> RxChain {
-        // SAFETY: as for `indicate`.
-        unsafe {
-            lists.indicate_with_resources(
-                self.handle().get(),
-                sys::NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL,
-            )
-        }
-    }
-
-    /// Takes lists of one queue back after they were shown.
-    pub(crate) fn lists_returned_at_dispatch(
-        &self,
-        queue: &Queue,
-        lists: RxChain,
-        irql: &Dispatch<'_>,
-    ) {
-        if queue.take_back_at(lists, irql) {
-            self.pause_step();
-        }
+    /// Takes lists back that were shown or not taken, of any queues.
+    fn lists_returned_at_dispatch(&self, lists: RxChain, irql: &Dispatch<'_>) {
+        Self::by_queue(lists, |queue, run| {
+            if let Some(queue) = self.queues().get(queue)
+                && queue.take_back_at(run, irql)
+            {
+                self.pause_step();
+            }
+        });
     }
 
     /// Takes lists back that were lent, of any queues.
-    pub(crate) fn lists_returned(&self, mut lists: RxChain, irql: &mut AtMostDispatch<'_>) {
-        let mut run = RxChain::new();
-        let mut queue_of_run = 0;
-        while let Some(mut list) = lists.pop() {
-            let queue = queue_of(&mut list);
-            if queue != queue_of_run {
-                self.return_run(queue_of_run, core::mem::take(&mut run), irql);
-                queue_of_run = queue;
+    pub(crate) fn lists_returned(&self, lists: RxChain, irql: &mut AtMostDispatch<'_>) {
+        Self::by_queue(lists, |queue, run| {
+            if let Some(queue) = self.queues().get(queue)
+                && queue.take_back(run, irql)
+            {
+                self.pause_step();
             }
-            run.push(list);
-        }
-        self.return_run(queue_of_run, run, irql);
+        });
     }
 
-    fn return_run(&self, queue: usize, run: RxChain, irql: &mut AtMostDispatch<'_>) {
-        if run.is_empty() {
-            return;
+    /// Lists in runs of one queue each.
+    fn by_queue(mut lists: RxChain, mut each: impl FnMut(usize, RxChain)) {
+        let mut run = RxChain::new();
+        let mut queue_of_run = 0;
+        while let Some(list) = lists.pop() {
+            let queue = queue_of(&list);
+            if queue != queue_of_run && !run.is_empty() {
+                each(queue_of_run, core::mem::take(&mut run));
+            }
+            queue_of_run = queue;
+            run.push(list);
         }
-        if let Some(queue) = self.queues().get(queue)
-            && queue.take_back(run, irql)
-        {
-            self.pause_step();
+        if !run.is_empty() {
+            each(queue_of_run, run);
         }
     }
 

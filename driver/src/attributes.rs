@@ -14,7 +14,7 @@ use ndis_sys::{NDIS_HANDLE, NDIS_OID};
 
 use crate::keywords::ETHERNET_HEADER;
 use crate::offload::OffloadState;
-use crate::rss;
+use crate::scaling;
 use crate::vlan::VlanSettings;
 
 /// Link speed when the toolstack names none: 10 Gb/s.
@@ -78,6 +78,8 @@ pub(crate) struct Identity {
     pub(crate) vlan: VlanSettings,
     /// Queues for receive-side scaling; 0 when it is not offered.
     pub(crate) rss_queues: u32,
+    /// Whether UDP hash types are offered.
+    pub(crate) rss_udp: bool,
 }
 
 impl Identity {
@@ -169,11 +171,11 @@ pub(crate) unsafe fn describe(
         *place = byte;
     }
     let mut scale = sys::NDIS_RECEIVE_SCALE_CAPABILITIES::new(version);
-    scale.CapabilitiesFlags = rss::CAPABILITIES;
+    scale.CapabilitiesFlags = scaling::capabilities(identity.rss_udp);
     scale.NumberOfInterruptMessages = identity.rss_queues;
     scale.NumberOfReceiveQueues = identity.rss_queues;
     scale.NumberOfIndirectionTableEntries =
-        u16::try_from(rss::LIMITS.entries).map_err(|_| Status::FAILURE)?;
+        u16::try_from(ndis::rss::MAX_ENTRIES).map_err(|_| Status::FAILURE)?;
     if identity.rss_queues > 0 {
         a.RecvScaleCapabilities = &raw mut scale;
     }

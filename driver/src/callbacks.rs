@@ -12,14 +12,14 @@ use nt::irql::Passive;
 use crate::adapter::Adapter;
 use crate::queue::Queue;
 
-/// An event: queues the DPC. Up to `HIGH_LEVEL`.
+/// An event: counts it and queues the DPC. Up to `HIGH_LEVEL`.
 ///
 /// # Safety
 /// The cookie is a [`Queue`] that lives until the channel is closed.
 pub(crate) unsafe extern "C" fn event(cookie: *mut c_void) {
     // SAFETY: what the channel was opened with.
     if let Some(queue) = unsafe { cookie.cast::<Queue>().as_ref() } {
-        queue.wake();
+        queue.event();
     }
 }
 

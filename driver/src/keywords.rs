@@ -14,8 +14,9 @@ use crate::vlan::VlanSettings;
 pub(crate) const ETHERNET_HEADER: u32 = 14;
 
 /// Most queues the driver uses.
-#[expect(clippy::cast_possible_truncation, reason = "8")]
+#[expect(clippy::cast_possible_truncation, reason = "32")]
 pub(crate) const MAX_QUEUES: u16 = table::MAX_QUEUES as u16;
+const _: () = assert!(MAX_QUEUES as usize == rss::QUEUES_MAX);
 
 /// Longest name of a keyword, in UTF-16 units.
 const MAX_NAME: usize = 64;
@@ -89,6 +90,11 @@ impl Keywords {
     /// Whether receive-side scaling is offered.
     pub(crate) fn rss(&self) -> bool {
         self.settings.is_on(&table::RSS)
+    }
+
+    /// Whether UDP frames may be hashed by their ports.
+    pub(crate) fn rss_udp(&self) -> bool {
+        self.settings.is_on(&table::RSS_HASH_UDP)
     }
 
     /// Offloads wanted.

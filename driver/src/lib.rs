@@ -39,7 +39,7 @@ mod offload;
 mod oid;
 mod power;
 mod queue;
-mod rss;
+mod scaling;
 mod shared_page;
 mod statistics;
 mod text;

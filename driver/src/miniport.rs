@@ -10,12 +10,13 @@ use core::ptr::NonNull;
 
 use interface::SuspendRegistration;
 use ndis::configuration::Configuration;
-use ndis::{NdisVersion, Status};
+use ndis::{NdisVersion, Status, processors};
 use ndis_sys as sys;
 use ndis_sys::{NDIS_ERROR_CODE, NDIS_HANDLE};
 use nt::dpc::{Dpc, More};
 use nt::irql::{Dispatch, Passive};
 use nt::pool::{OutOfMemory, PoolBox};
+use nt::processor::ProcessorNumber;
 use nt::thread::Thread;
 
 use crate::adapter::{Adapter, AdapterRef, NdisHandle, Parts};
@@ -24,8 +25,13 @@ use crate::bus::{self, Bus, QueryError, StoreError};
 use crate::keywords::{Keywords, MAX_QUEUES};
 use crate::mail::{Mail, Messages};
 use crate::offload::OffloadState;
-use crate::queue::{Queue, QueueSpec, processor_of};
+use crate::queue::{Queue, QueueSpec, Targets};
 use crate::{TAG, callbacks, connection, entry, oid};
+
+/// Room for NDIS's answer about processors, in words of 8 bytes.
+const ANSWER_WORDS: usize = 1024;
+/// Most processors that are taken from it.
+const MAX_PROCESSORS: usize = 256;
 
 /// Why an adapter could not be initialised.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +139,7 @@ impl Miniport {
 
     /// # Safety
     /// As for [`Miniport::initialize`]; `context` is this miniport, which stays where it is.
+    #[inline(never)]
     unsafe fn begin(
         &mut self,
         handle: NDIS_HANDLE,
@@ -149,17 +156,21 @@ impl Miniport {
             .map_err(InitError::Ndis)?;
         // SAFETY: as above.
         unsafe { attributes::offload(handle, version, &parts.offload) }.map_err(InitError::Ndis)?;
-        let adapter = self
-            .adapter
-            .insert(PoolBox::try_new(TAG, Adapter::new(parts))?);
+        let adapter = self.adapter.insert(boxed(parts)?);
         let address = PoolBox::as_non_null(adapter);
-        for (index, queue) in adapter.queues_mut().iter_mut().enumerate() {
+        for index in 0..adapter.queues().len() {
+            let home = adapter.home(index);
             // SAFETY: the adapter does not move, and `end` closes the DPC before it is dropped.
-            let adapter = unsafe { AdapterRef::new(address) };
-            let attached =
-                processor_of(index).and_then(|processor| queue.attach(adapter, index, processor));
-            attached.map_err(|_| InitError::Resources)?;
+            let reference = unsafe { AdapterRef::new(address) };
+            if let Some(queue) = adapter.queues_mut().get_mut(index) {
+                let attached = queue.attach(reference, index, home);
+                attached.map_err(|_| InitError::Resources)?;
+            }
         }
+        // SAFETY: as for the queues.
+        let reference = || unsafe { AdapterRef::new(address) };
+        let attached = adapter.targets_mut().attach(reference);
+        attached.map_err(|_| InitError::Resources)?;
         // SAFETY: as for the queues.
         let control = Dpc::try_new(TAG, unsafe { AdapterRef::new(address) }, wake_for_control)?;
         adapter.set_control_dpc(control);
@@ -196,6 +207,7 @@ impl Miniport {
         for queue in adapter.queues_mut() {
             queue.detach(irql);
         }
+        adapter.targets_mut().detach(irql);
         if let Some(dpc) = adapter.take_control_dpc() {
             dpc.close(irql);
         }
@@ -206,6 +218,12 @@ impl Miniport {
 fn wake_for_control(adapter: &AdapterRef, irql: &Dispatch<'_>) -> More {
     adapter.get().mail().send(Messages::CONTROL, irql);
     More::No
+}
+
+/// The adapter, in its place. Not inlined: on the way there it takes much of a page of stack.
+#[inline(never)]
+fn boxed(parts: Parts) -> Result<PoolBox<Adapter>, OutOfMemory> {
+    PoolBox::try_new(TAG, Adapter::new(parts))
 }
 
 /// Finds out all about the adapter.
@@ -238,11 +256,21 @@ unsafe fn gather(
         speed: settings.speed.unwrap_or(DEFAULT_SPEED),
         vlan: keywords.vlan(),
         rss_queues: 0,
+        rss_udp: keywords.rss_udp(),
     };
     // SAFETY: the caller's handle; the adapter, and with it this, ends before the halt returns.
     let handle = unsafe { NdisHandle::new(handle) };
-    let queues = queues(handle, version, &keywords, &identity, irql)?;
-    if keywords.rss() && queues.len() > 1 {
+    let processors = processors(handle)?;
+    let queues = queues(
+        handle,
+        version,
+        &keywords,
+        &identity,
+        processors.len(),
+        irql,
+    )?;
+    // With one queue too: then frames are sorted here.
+    if keywords.rss() && nt::processor::active_count() > 1 {
         identity.rss_queues = u32::try_from(queues.len()).unwrap_or(0);
     }
     let backend = connection::offered(&bus, &frontend, irql);
@@ -254,22 +282,75 @@ unsafe fn gather(
         frontend,
         identity,
         keywords,
+        processors,
         queues,
+        targets: Targets::try_new().map_err(InitError::Ndis)?,
         mail: Mail::try_new()?,
     })
 }
 
-/// Makes the queues, all or none.
+/// The processors that queues live on at first: those NDIS lets RSS use, by the keywords that it reads itself
+/// (`*RssBaseProcNumber` and so on). If it does not say, all.
+#[inline(never)]
+fn processors(adapter: NdisHandle) -> Result<Vec<ProcessorNumber>, InitError> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(ANSWER_WORDS)
+        .map_err(|_| InitError::Resources)?;
+    room.resize(ANSWER_WORDS, 0_u64);
+    let mut all = Vec::new();
+    all.try_reserve_exact(MAX_PROCESSORS)
+        .map_err(|_| InitError::Resources)?;
+    let mut add = |number: ProcessorNumber| {
+        if all.len() < MAX_PROCESSORS && number.index().is_some() {
+            all.push(number);
+        }
+    };
+    // SAFETY: the handle of an adapter that is being initialised.
+    let told = unsafe { processors::query(adapter.get(), &mut room) };
+    match told {
+        Ok(len) => {
+            let mut bytes = Vec::new();
+            bytes
+                .try_reserve_exact(len)
+                .map_err(|_| InitError::Resources)?;
+            bytes.extend(room.iter().flat_map(|word| word.to_le_bytes()).take(len));
+            let parsed = processors::parse(&bytes, |processor| {
+                add(ProcessorNumber {
+                    group: processor.group,
+                    number: processor.number,
+                });
+            });
+            if parsed.is_none() {
+                nt::log_warn!("NDIS's list of processors cannot be read");
+            }
+        }
+        Err(status) => nt::log_warn!("NDIS does not tell the processors for RSS: {status:?}"),
+    }
+    if all.is_empty() {
+        for index in 0..nt::processor::active_count() {
+            if let Ok(number) = ProcessorNumber::from_index(index)
+                && all.len() < MAX_PROCESSORS
+            {
+                all.push(number);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Makes the queues: as many as there is memory for, at least one.
 #[inline(never)]
 fn queues(
     adapter: NdisHandle,
     version: NdisVersion,
     keywords: &Keywords,
     identity: &Identity,
+    processors: usize,
     irql: &Passive<'_>,
 ) -> Result<Vec<Queue>, InitError> {
-    let wanted = keywords.queues().min(nt::processor::active_count()).max(1);
-    let count = u16::try_from(wanted).map_or(MAX_QUEUES, |wanted| wanted.min(MAX_QUEUES));
+    let wanted = u16::try_from(keywords.queues().max(1)).unwrap_or(MAX_QUEUES);
+    let useful = u16::try_from(processors.max(1)).unwrap_or(MAX_QUEUES);
+    let count = wanted.min(useful).min(MAX_QUEUES);
     let mut queues = Vec::new();
     queues
         .try_reserve_exact(count.into())
@@ -284,7 +365,14 @@ fn queues(
             address: identity.current,
             vlan: identity.vlan,
         };
-        queues.push(Queue::try_new(&spec, irql).map_err(InitError::Ndis)?);
+        match Queue::try_new(&spec, irql) {
+            Ok(queue) => queues.push(queue),
+            Err(status) if index == 0 => return Err(InitError::Ndis(status)),
+            Err(status) => {
+                nt::log_warn!("{index} queues instead of {count}: {status:?}");
+                break;
+            }
+        }
     }
     Ok(queues)
 }

@@ -8,15 +8,17 @@ use ndis::request::{Kind, OidRequest};
 use ndis::rss::{self, Processor, RssRejection, RssUpdate};
 use ndis_sys as sys;
 use ndis_sys::NDIS_OID;
+use netfront_core::report::{
+    self, HashReport, OID_QUEUE_REPORT, QUEUES_MAX, QueueReport, REPORT_MAX,
+};
 use nt::irql::Passive;
-use nt::processor::ProcessorNumber;
 
 use crate::adapter::Adapter;
 use crate::attributes::MAX_MULTICAST;
 use crate::entry::DRIVER_VERSION;
 use crate::frame_kind::{Filter, MulticastList};
 use crate::power::PowerState;
-use crate::rss::LIMITS;
+use crate::scaling::{Hashing, index, limits};
 
 /// Bytes of a block of buffer space, as NDIS counts it: a page.
 const BLOCK: u32 = 4096;
@@ -39,7 +41,7 @@ const _: () =
     assert!(PM_PARAMETERS_SIZE as usize == sys::NDIS_SIZEOF_NDIS_PM_PARAMETERS_REVISION_2);
 
 /// Every OID answered. NDIS answers some itself; tools ask for each one listed.
-pub(crate) static SUPPORTED: [NDIS_OID; 59] = [
+pub(crate) static SUPPORTED: [NDIS_OID; 60] = [
     sys::OID_GEN_SUPPORTED_LIST,
     sys::OID_GEN_HARDWARE_STATUS,
     sys::OID_GEN_MEDIA_SUPPORTED,
@@ -68,6 +70,7 @@ pub(crate) static SUPPORTED: [NDIS_OID; 59] = [
     sys::OID_OFFLOAD_ENCAPSULATION,
     sys::OID_TCP_RSC_STATISTICS,
     sys::OID_GEN_RECEIVE_SCALE_PARAMETERS,
+    sys::OID_GEN_RECEIVE_HASH,
     sys::OID_GEN_XMIT_OK,
     sys::OID_GEN_RCV_OK,
     sys::OID_GEN_XMIT_ERROR,
@@ -184,12 +187,50 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
         // A query asks whether the state could be entered: always.
         sys::OID_PNP_QUERY_POWER => Status::SUCCESS,
         sys::OID_PM_PARAMETERS => request.answer(&pm_parameters()),
+        sys::OID_GEN_RECEIVE_HASH => {
+            let hashing = adapter.hashing(irql);
+            let parameters = match &hashing {
+                Hashing::Hash(parameters) => Some(parameters),
+                Hashing::Off | Hashing::Scale(_) => None,
+            };
+            request.answer(&rss::describe_hash(parameters))
+        }
+        OID_QUEUE_REPORT => report(adapter, request, irql),
         sys::OID_TCP_RSC_STATISTICS => {
             let coalescing = adapter.coalescing(irql);
             request.answer_object(&coalescing.to_ndis(adapter.version()))
         }
         oid => count(adapter, oid, request, irql),
     }
+}
+
+/// What each queue does, and how the hashes fare.
+fn report(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) -> Status {
+    let (wanted, negotiated) = adapter.hash_types(irql);
+    let mut hash = HashReport {
+        wanted,
+        negotiated,
+        ..HashReport::default()
+    };
+    let mut queues = [QueueReport::default(); QUEUES_MAX];
+    let active = adapter.active_queues();
+    for (place, queue) in queues.iter_mut().zip(adapter.queues()) {
+        let statistics = queue.statistics(irql);
+        let (events, processor) = queue.events();
+        *place = QueueReport {
+            processor,
+            tx_frames: statistics.tx.frames(),
+            rx_frames: statistics.rx.frames(),
+            events,
+        };
+        let (hashes, _) = queue.hashes(irql);
+        hash.from_backend = hash.from_backend.wrapping_add(hashes.from_backend);
+        hash.computed = hash.computed.wrapping_add(hashes.computed);
+        hash.checked = hash.checked.wrapping_add(hashes.checked);
+        hash.mismatches = hash.mismatches.wrapping_add(hashes.mismatches);
+    }
+    let queues = queues.iter().take(active).copied();
+    request.answer(report::write(&mut [0; REPORT_MAX], &hash, queues))
 }
 
 /// Counters.
@@ -259,6 +300,9 @@ fn set(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) 
         sys::OID_GEN_RECEIVE_SCALE_PARAMETERS if adapter.identity().rss_queues > 0 => {
             set_rss(adapter, request, irql)
         }
+        sys::OID_GEN_RECEIVE_HASH if adapter.identity().rss_queues > 0 => {
+            set_hash(adapter, request, irql)
+        }
         sys::OID_PM_PARAMETERS => set_pm_parameters(request),
         sys::OID_GEN_INTERRUPT_MODERATION => set_moderation(adapter, request, irql),
         sys::OID_GEN_NETWORK_LAYER_ADDRESSES => {
@@ -296,24 +340,52 @@ fn set_groups(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passiv
 }
 
 fn set_rss(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) -> Status {
-    let previous = adapter.rss(irql);
+    let previous = adapter.hashing(irql);
+    let limits = limits(adapter.identity().rss_udp);
     let parsed = match request.input(0) {
-        Ok(buffer) => rss::parse(buffer, &LIMITS, previous.as_ref(), is_active),
+        Ok(buffer) => rss::parse(buffer, &limits, previous.scaling(), is_active),
         Err(status) => return status,
     };
-    match parsed {
-        Ok(RssUpdate::Disable) => adapter.set_rss(None, irql),
-        Ok(RssUpdate::Enable(parameters)) => adapter.set_rss(Some(&parameters), irql),
-        Err(rejection) => {
-            let needed = match rejection {
-                RssRejection::TooShort(needed) => u32::try_from(needed).unwrap_or(u32::MAX),
-                _ => 0,
-            };
-            request.refuse_set(needed);
-            return rejection.status();
+    match (parsed, previous) {
+        // Hashing alone has no processors to go back to: it stays.
+        (Ok(RssUpdate::Disable), Hashing::Hash(_)) => {}
+        (Ok(RssUpdate::Disable), _) => adapter.set_hashing(&Hashing::Off, irql),
+        // One or the other (OID_GEN_RECEIVE_HASH).
+        (Ok(RssUpdate::Enable(_)), Hashing::Hash(_)) => {
+            request.refuse_set(0);
+            return Status::NOT_SUPPORTED;
         }
+        (Ok(RssUpdate::Enable(parameters)), _) => {
+            adapter.set_hashing(&Hashing::Scale(parameters), irql);
+        }
+        (Err(rejection), _) => return refuse_rss(request, rejection),
     }
     request.set_supported_revision(sys::NDIS_RECEIVE_SCALE_PARAMETERS_REVISION_3);
+    Status::SUCCESS
+}
+
+fn set_hash(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>) -> Status {
+    let previous = adapter.hashing(irql);
+    let limits = limits(adapter.identity().rss_udp);
+    let in_force = match &previous {
+        Hashing::Hash(parameters) => Some(parameters),
+        Hashing::Off | Hashing::Scale(_) => None,
+    };
+    let parsed = match request.input(0) {
+        Ok(buffer) => rss::parse_hash(buffer, &limits, in_force),
+        Err(status) => return status,
+    };
+    match (parsed, previous) {
+        (Ok(None), Hashing::Scale(_)) => {}
+        (Ok(None), _) => adapter.set_hashing(&Hashing::Off, irql),
+        (Ok(Some(_)), Hashing::Scale(_)) => {
+            request.refuse_set(0);
+            return Status::NOT_SUPPORTED;
+        }
+        (Ok(Some(parameters)), _) => adapter.set_hashing(&Hashing::Hash(parameters), irql),
+        (Err(rejection), _) => return refuse_rss(request, rejection),
+    }
+    request.set_supported_revision(sys::NDIS_RECEIVE_HASH_PARAMETERS_REVISION_1);
     Status::SUCCESS
 }
 
@@ -359,6 +431,16 @@ fn refuse_offloads(request: &mut OidRequest<'_>, rejection: OffloadRejection) ->
     rejection.status()
 }
 
+/// Nothing has changed.
+fn refuse_rss(request: &mut OidRequest<'_>, rejection: RssRejection) -> Status {
+    let needed = match rejection {
+        RssRejection::TooShort(needed) => u32::try_from(needed).unwrap_or(u32::MAX),
+        _ => 0,
+    };
+    request.refuse_set(needed);
+    rejection.status()
+}
+
 /// Turns interrupt moderation on or off.
 fn set_moderation(
     adapter: &Adapter,
@@ -389,11 +471,7 @@ fn set_moderation(
 
 /// Whether a processor is running.
 fn is_active(processor: Processor) -> bool {
-    let number = ProcessorNumber {
-        group: processor.group,
-        number: processor.number,
-    };
-    number.index().is_some()
+    index(processor).is_some()
 }
 
 /// No wake-up of any kind is offered, so none can be enabled.

@@ -2,6 +2,7 @@
 //!
 //! Each verb does its own set-up ([`setup`]) and ends with a non-zero exit code on failure.
 
+mod bench;
 mod build;
 mod demo;
 mod guest;
@@ -41,6 +42,8 @@ enum Verb {
     Guest,
     /// Run the drivers' start, traffic and stop under many schedules: --seeds N.
     Sim(sim::Options),
+    /// Measure, as ratios in one run; results in target/bench.
+    Bench,
     /// Do all set-up, build the drivers, then run every test (with FILTER: those whose name has it).
     Test(test::Options),
     /// Run the drivers on real Xen against Linux's netback, in every case of the matrix (or those with FILTER).
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Verb::Demo(options) => demo::run(&options),
         Verb::Guest => guest::run(),
         Verb::Sim(options) => sim::run(&options),
+        Verb::Bench => bench::run(),
         Verb::Test(options) => test::run(&options),
         Verb::Xen(options) => xen::run(&options),
         Verb::Lint => lint::run(),

@@ -114,7 +114,29 @@ const PACKAGES: &[Package] = &[
 /// When something is missing and cannot be installed here: the message says the command.
 pub(crate) fn run(purpose: Purpose) -> Result<()> {
     rustup_target(DRIVER_TARGET)?;
-    packages(purpose)
+    packages(purpose)?;
+    if purpose == Purpose::Test {
+        mappings();
+    }
+    Ok(())
+}
+
+/// Mappings a process must be allowed: every block of the simulated pool is at least one, and a vif of 32 queues has
+/// about 100,000.
+const MAPPINGS: u64 = 262_144;
+const MAPPINGS_FILE: &str = "/proc/sys/vm/max_map_count";
+
+/// Raises the limit of mappings until the next boot, if it is lower and may be raised; else says what to do. The test that
+/// needs it fails without.
+fn mappings() {
+    let limit = std::fs::read_to_string(MAPPINGS_FILE);
+    let limit = limit.ok().and_then(|text| text.trim().parse::<u64>().ok());
+    if limit.is_none_or(|limit| limit >= MAPPINGS) {
+        return;
+    }
+    if std::fs::write(MAPPINGS_FILE, MAPPINGS.to_string()).is_err() {
+        eprintln!("for the test of 32 queues run: sudo sysctl vm.max_map_count={MAPPINGS}");
+    }
 }
 
 fn libclang_is_there() -> bool {

@@ -38,7 +38,7 @@ const PRIORITY_VLAN: &[Choice] = &[
 ];
 
 /// Most queues the driver uses.
-pub const MAX_QUEUES: u32 = 8;
+pub const MAX_QUEUES: u32 = 32;
 
 /// Bytes of the largest frame with its 14-byte header, without tag.
 pub const JUMBO_PACKET: Keyword = Keyword::long("*JumboPacket", "Jumbo Packet", 1514, (1514, 9014));
@@ -70,50 +70,9 @@ pub const RSS: Keyword = Keyword::enumeration("*RSS", "Receive Side Scaling", 1,
 pub const NUM_RSS_QUEUES: Keyword = Keyword::int(
     "*NumRssQueues",
     "Maximum Number of RSS Queues",
-    MAX_QUEUES,
+    8,
     (1, MAX_QUEUES),
 );
-
-/// What the driver honours and the INF file lists.
-pub const TABLE: &[&Keyword] = &[
-    &JUMBO_PACKET,
-    &RECEIVE_BUFFERS,
-    &TRANSMIT_BUFFERS,
-    &PRIORITY_VLAN_TAG,
-    &VLAN_ID,
-    &RSS,
-    &NUM_RSS_QUEUES,
-    &IP_CHECKSUM_IPV4,
-    &TCP_CHECKSUM_IPV4,
-    &TCP_CHECKSUM_IPV6,
-    &UDP_CHECKSUM_IPV4,
-    &UDP_CHECKSUM_IPV6,
-    &LSO_V2_IPV4,
-    &LSO_V2_IPV6,
-    &RSC_IPV4,
-    &RSC_IPV6,
-    &INTERRUPT_MODERATION,
-    &NETWORK_ADDRESS,
-];
-
-const TX_RX: &[Choice] = &[
-    Choice {
-        value: 0,
-        label: "Disabled",
-    },
-    Choice {
-        value: 1,
-        label: "Tx Enabled",
-    },
-    Choice {
-        value: 2,
-        label: "Rx Enabled",
-    },
-    Choice {
-        value: 3,
-        label: "Rx & Tx Enabled",
-    },
-];
 
 const RSS_PROFILES: &[Choice] = &[
     Choice {
@@ -138,7 +97,8 @@ const RSS_PROFILES: &[Choice] = &[
     },
 ];
 
-/// How processors are chosen.
+/// How processors are chosen. This keyword and the six after it are read by NDIS itself, which tells the driver the
+/// processors that follow from them.
 pub const RSS_PROFILE: Keyword =
     Keyword::enumeration("*RSSProfile", "RSS Load Balancing Profile", 4, RSS_PROFILES);
 /// Most processors.
@@ -175,6 +135,59 @@ pub const RSS_MAX_PROC_GROUP: Keyword = Keyword::int(
 /// Preferred NUMA node; 65535 for none.
 pub const NUMA_NODE_ID: Keyword =
     Keyword::int("*NumaNodeId", "Preferred NUMA Node", 65535, (0, 65535));
+/// UDP frames are hashed by their ports, which fragments do not have: some traffic is better off without.
+pub const RSS_HASH_UDP: Keyword =
+    Keyword::enumeration("RssHashUdp", "RSS Hash over UDP Ports", 1, OFF_ON);
+
+/// What the driver honours and the INF file lists.
+pub const TABLE: &[&Keyword] = &[
+    &JUMBO_PACKET,
+    &RECEIVE_BUFFERS,
+    &TRANSMIT_BUFFERS,
+    &PRIORITY_VLAN_TAG,
+    &VLAN_ID,
+    &RSS,
+    &NUM_RSS_QUEUES,
+    &RSS_PROFILE,
+    &MAX_RSS_PROCESSORS,
+    &RSS_BASE_PROC_NUMBER,
+    &RSS_BASE_PROC_GROUP,
+    &RSS_MAX_PROC_NUMBER,
+    &RSS_MAX_PROC_GROUP,
+    &NUMA_NODE_ID,
+    &RSS_HASH_UDP,
+    &IP_CHECKSUM_IPV4,
+    &TCP_CHECKSUM_IPV4,
+    &TCP_CHECKSUM_IPV6,
+    &UDP_CHECKSUM_IPV4,
+    &UDP_CHECKSUM_IPV6,
+    &LSO_V2_IPV4,
+    &LSO_V2_IPV6,
+    &RSC_IPV4,
+    &RSC_IPV6,
+    &INTERRUPT_MODERATION,
+    &NETWORK_ADDRESS,
+];
+
+const TX_RX: &[Choice] = &[
+    Choice {
+        value: 0,
+        label: "Disabled",
+    },
+    Choice {
+        value: 1,
+        label: "Tx Enabled",
+    },
+    Choice {
+        value: 2,
+        label: "Rx Enabled",
+    },
+    Choice {
+        value: 3,
+        label: "Rx & Tx Enabled",
+    },
+];
+
 /// IPv4 header checksum.
 pub const IP_CHECKSUM_IPV4: Keyword =
     Keyword::enumeration("*IPChecksumOffloadIPv4", "IPv4 Checksum Offload", 3, TX_RX);
@@ -223,15 +236,7 @@ pub const INTERRUPT_MODERATION: Keyword =
     Keyword::enumeration("*InterruptModeration", "Interrupt Moderation", 1, OFF_ON);
 
 /// Defined, but neither honoured nor listed yet.
-pub const PLANNED: &[&Keyword] = &[
-    &RSS_PROFILE,
-    &MAX_RSS_PROCESSORS,
-    &RSS_BASE_PROC_NUMBER,
-    &RSS_BASE_PROC_GROUP,
-    &RSS_MAX_PROC_NUMBER,
-    &RSS_MAX_PROC_GROUP,
-    &NUMA_NODE_ID,
-];
+pub const PLANNED: &[&Keyword] = &[];
 
 #[cfg(test)]
 mod tests {

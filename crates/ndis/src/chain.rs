@@ -109,6 +109,11 @@ impl Nbl {
     }
 
     /// The driver's two words in the list.
+    pub fn reserved(&self) -> [*mut core::ffi::c_void; 2] {
+        self.raw().MiniportReserved.0
+    }
+
+    /// The driver's two words in the list, to be changed.
     pub fn reserved_mut(&mut self) -> &mut [*mut core::ffi::c_void; 2] {
         &mut self.raw_mut().MiniportReserved.0
     }
@@ -216,6 +221,16 @@ impl NblChain {
             tail: Some(list),
             count: 1,
         });
+    }
+
+    /// Adds one list at the front.
+    pub fn push_front(&mut self, nbl: Nbl) {
+        let mut list = nbl.into_raw();
+        // SAFETY: the list is owned and in no chain.
+        unsafe { list.as_mut() }.Next = self.head.map_or(ptr::null_mut(), NonNull::as_ptr);
+        self.head = Some(list);
+        self.tail = self.tail.or(Some(list));
+        self.count = self.count.saturating_add(1);
     }
 
     /// Takes the first list out.
@@ -357,6 +372,26 @@ impl<S: CompletionSink> Drop for SendChain<S> {
     }
 }
 
+/// Owned lists linked from the newest to the oldest.
+#[derive(Debug)]
+pub(crate) struct Reversed {
+    newest: NonNull<NET_BUFFER_LIST>,
+    oldest: NonNull<NET_BUFFER_LIST>,
+}
+
+impl Reversed {
+    /// The newest list.
+    pub(crate) const fn newest(&self) -> *mut NET_BUFFER_LIST {
+        self.newest.as_ptr()
+    }
+
+    /// Has the oldest list lead on to `older`.
+    pub(crate) const fn link_oldest(&self, older: *mut NET_BUFFER_LIST) {
+        // SAFETY: the list is owned, and nobody else looks at it yet.
+        unsafe { (*self.oldest.as_ptr()).Next = older };
+    }
+}
+
 /// Received lists of the driver's own pools.
 #[derive(Debug, Default)]
 pub struct RxChain(NblChain);
@@ -394,6 +429,44 @@ impl RxChain {
     /// Whether there is no list.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Takes the lists for which `wanted` is true into a chain of their own; order is kept.
+    #[must_use = "the lists taken out are the driver's to give up"]
+    pub fn extract_if(&mut self, wanted: impl FnMut(&Nbl) -> bool) -> Self {
+        Self(self.0.extract_if(wanted))
+    }
+
+    /// Adds another chain at the end.
+    pub fn append(&mut self, other: Self) {
+        self.0.append(other.0);
+    }
+
+    /// The lists linked the other way round; none if there are none.
+    pub(crate) fn into_reversed(mut self) -> Option<Reversed> {
+        let oldest = self.pop()?.into_raw();
+        let mut newest = oldest;
+        while let Some(next) = self.pop() {
+            let mut list = next.into_raw();
+            // SAFETY: the list was just taken out of an owned chain.
+            unsafe { list.as_mut() }.Next = newest.as_ptr();
+            newest = list;
+        }
+        Some(Reversed { newest, oldest })
+    }
+
+    /// Takes ownership of lists that lead from the newest to the oldest.
+    ///
+    /// # Safety
+    /// `newest` is null or the first of a valid chain that the caller owns and gives up.
+    pub(crate) unsafe fn from_reversed(newest: *mut NET_BUFFER_LIST) -> Self {
+        // SAFETY: the caller's promise.
+        let mut reversed = unsafe { NblChain::from_raw(newest) };
+        let mut chain = NblChain::new();
+        while let Some(list) = reversed.pop_front() {
+            chain.push_front(list);
+        }
+        Self(chain)
     }
 
     /// Lends the lists to NDIS; they come back through `MiniportReturnNetBufferLists`, perhaps

@@ -5,8 +5,10 @@
 //! 2. [`registration`] registers the handlers and the adapter attributes.
 //! 3. [`chain`] owns lists of frames, [`data`] walks the bytes of one, [`oob`] reads and writes
 //!    what travels beside them.
-//! 4. [`request`] answers OID requests, [`rss`] checks RSS settings, [`configuration`] reads
-//!    keywords and [`indication`] tells NDIS what changed.
+//! 4. [`request`] answers OID requests, [`rss`] checks RSS settings, [`processors`] reads which
+//!    processors RSS may use, [`configuration`] reads keywords and [`indication`] tells NDIS what
+//!    changed.
+//! 5. [`handoff`] brings received lists to another processor.
 //!
 //! IRQL is written at each function that calls NDIS. Nothing here allocates.
 #![no_std]
@@ -32,10 +34,12 @@ pub mod addresses;
 pub mod chain;
 pub mod configuration;
 pub mod data;
+pub mod handoff;
 pub mod indication;
 pub mod object;
 pub mod offload;
 pub mod oob;
+pub mod processors;
 pub mod registration;
 pub mod request;
 pub mod rss;

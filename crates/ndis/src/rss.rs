@@ -1,9 +1,10 @@
-//! `OID_GEN_RECEIVE_SCALE_PARAMETERS`: raw bytes to checked settings, or a refusal that changes
-//! nothing (reference/ndis-contract.md 2.2).
+//! `OID_GEN_RECEIVE_SCALE_PARAMETERS` and `OID_GEN_RECEIVE_HASH`: raw bytes to checked settings, or
+//! a refusal that changes nothing (reference/ndis-contract.md 2.2).
 
 use core::mem::offset_of;
 
 use ndis_sys as sys;
+use sys::NDIS_RECEIVE_HASH_PARAMETERS as RawHash;
 use sys::NDIS_RECEIVE_SCALE_PARAMETERS as Raw;
 
 /// Longest indirection table, in entries.
@@ -172,6 +173,98 @@ fn check_header(buffer: &[u8]) -> Result<u8, RssRejection> {
     Ok(revision)
 }
 
+/// Hashing without scaling, as set by `OID_GEN_RECEIVE_HASH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashParameters {
+    /// Hash types, `NDIS_HASH_*`, without the function; not 0.
+    pub hash_types: u32,
+    /// Toeplitz key.
+    pub key: [u8; KEY_LEN],
+}
+
+/// Checks the buffer of a set of `OID_GEN_RECEIVE_HASH`: the new settings, or none for no hashing. `previous` is what is
+/// in force. The buffer may be unaligned. IRQL: any.
+pub fn parse_hash(
+    buffer: &[u8],
+    limits: &RssLimits,
+    previous: Option<&HashParameters>,
+) -> Result<Option<HashParameters>, RssRejection> {
+    const NEEDED: usize = sys::NDIS_SIZEOF_RECEIVE_HASH_PARAMETERS_REVISION_1;
+    let short = RssRejection::TooShort(NEEDED);
+    let [kind, revision, s0, s1] = read(buffer, 0).map_err(|_| short)?;
+    if kind != sys::NDIS_OBJECT_TYPE_DEFAULT
+        || revision < sys::NDIS_RECEIVE_HASH_PARAMETERS_REVISION_1
+    {
+        return Err(RssRejection::Header);
+    }
+    if buffer.len() < NEEDED {
+        return Err(short);
+    }
+    if usize::from(u16::from_le_bytes([s0, s1])) < NEEDED {
+        return Err(RssRejection::Header);
+    }
+    let flags = read_u32(buffer, offset_of!(RawHash, Flags))?;
+    if flags & sys::NDIS_RECEIVE_HASH_FLAG_ENABLE_HASH == 0 {
+        return Ok(None);
+    }
+    let keep = || previous.ok_or(RssRejection::NothingToKeep);
+    let hash_types = if flags & sys::NDIS_RECEIVE_HASH_FLAG_HASH_INFO_UNCHANGED != 0 {
+        keep()?.hash_types
+    } else {
+        let info = read_u32(buffer, offset_of!(RawHash, HashInformation))?;
+        if info & sys::NDIS_HASH_FUNCTION_MASK == 0 {
+            return Ok(None);
+        }
+        check_hash(info, limits)?
+    };
+    let key = if flags & sys::NDIS_RECEIVE_HASH_FLAG_HASH_KEY_UNCHANGED != 0 {
+        keep()?.key
+    } else {
+        let size = read_u16(buffer, offset_of!(RawHash, HashSecretKeySize))?;
+        let offset = read_u32(buffer, offset_of!(RawHash, HashSecretKeyOffset))?;
+        key_at(buffer, size, offset)?
+    };
+    Ok(Some(HashParameters { hash_types, key }))
+}
+
+/// The answer to a query of `OID_GEN_RECEIVE_HASH`: the structure, then the key.
+pub fn describe_hash(
+    parameters: Option<&HashParameters>,
+) -> [u8; sys::NDIS_SIZEOF_RECEIVE_HASH_PARAMETERS_REVISION_1 + KEY_LEN] {
+    const HEAD: usize = sys::NDIS_SIZEOF_RECEIVE_HASH_PARAMETERS_REVISION_1;
+    let mut answer = [0; HEAD + KEY_LEN];
+    let mut put = |at: usize, bytes: &[u8]| {
+        let places = answer.iter_mut().skip(at);
+        for (place, byte) in places.zip(bytes) {
+            *place = *byte;
+        }
+    };
+    put(
+        0,
+        &[
+            sys::NDIS_OBJECT_TYPE_DEFAULT,
+            sys::NDIS_RECEIVE_HASH_PARAMETERS_REVISION_1,
+        ],
+    );
+    #[expect(clippy::cast_possible_truncation, reason = "20 and 40")]
+    let (head, key) = (HEAD as u16, KEY_LEN as u16);
+    put(2, &head.to_le_bytes());
+    if let Some(parameters) = parameters {
+        let flags = sys::NDIS_RECEIVE_HASH_FLAG_ENABLE_HASH;
+        put(offset_of!(RawHash, Flags), &flags.to_le_bytes());
+        let info = parameters.hash_types | sys::NdisHashFunctionToeplitz;
+        put(offset_of!(RawHash, HashInformation), &info.to_le_bytes());
+        put(offset_of!(RawHash, HashSecretKeySize), &key.to_le_bytes());
+        let offset = u32::from(head);
+        put(
+            offset_of!(RawHash, HashSecretKeyOffset),
+            &offset.to_le_bytes(),
+        );
+        put(HEAD, &parameters.key);
+    }
+    answer
+}
+
 fn check_hash(info: u32, limits: &RssLimits) -> Result<u32, RssRejection> {
     let types = info & sys::NDIS_HASH_TYPE_MASK;
     let toeplitz = info & sys::NDIS_HASH_FUNCTION_MASK == sys::NdisHashFunctionToeplitz;
@@ -185,6 +278,10 @@ fn check_hash(info: u32, limits: &RssLimits) -> Result<u32, RssRejection> {
 fn read_key(buffer: &[u8]) -> Result<[u8; KEY_LEN], RssRejection> {
     let size = read_u16(buffer, offset_of!(Raw, HashSecretKeySize))?;
     let offset = read_u32(buffer, offset_of!(Raw, HashSecretKeyOffset))?;
+    key_at(buffer, size, offset)
+}
+
+fn key_at(buffer: &[u8], size: u16, offset: u32) -> Result<[u8; KEY_LEN], RssRejection> {
     let bytes = array_at(buffer, offset, size.into()).ok_or(RssRejection::Key)?;
     bytes.try_into().map_err(|_| RssRejection::Key)
 }

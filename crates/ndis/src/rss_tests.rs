@@ -180,6 +180,71 @@ fn refuses_bad_headers_and_short_buffers() {
     }
 }
 
+/// A buffer of `OID_GEN_RECEIVE_HASH`: fixed part 20, key at 20.
+fn hash_buffer() -> Vec<u8> {
+    let mut b = vec![0u8; 20];
+    b[0] = sys::NDIS_OBJECT_TYPE_DEFAULT;
+    b[1] = 1;
+    b[2] = 20;
+    b[4] = 1;
+    put32(&mut b, 8, sys::NdisHashFunctionToeplitz | LIMITS.hash_types);
+    put16(&mut b, 12, 40);
+    put32(&mut b, 16, 20);
+    b.extend(0..40u8);
+    b
+}
+
+#[test]
+fn hashing_alone_is_accepted_disabled_and_described() {
+    let good = hash_buffer();
+    let set = parse_hash(&good, &LIMITS, None).unwrap().unwrap();
+    assert_eq!((set.hash_types, set.key[39]), (LIMITS.hash_types, 39));
+    assert_eq!(describe_hash(Some(&set))[..], good[..]);
+    let mut off = good.clone();
+    off[4] = 0;
+    off.truncate(20);
+    assert_eq!(parse_hash(&off, &LIMITS, Some(&set)), Ok(None));
+    assert_eq!(describe_hash(None)[4..], [0; 56]);
+    let mut off = good.clone();
+    put32(&mut off, 8, 0);
+    assert_eq!(parse_hash(&off, &LIMITS, Some(&set)), Ok(None));
+}
+
+#[test]
+fn hashing_alone_keeps_what_did_not_change_and_refuses_what_is_wrong() {
+    let good = hash_buffer();
+    let set = parse_hash(&good, &LIMITS, None).unwrap().unwrap();
+    let mut kept = good.clone();
+    kept[4] = 1 | 2 | 4;
+    kept.truncate(20);
+    assert_eq!(parse_hash(&kept, &LIMITS, Some(&set)), Ok(Some(set)));
+    assert_eq!(
+        parse_hash(&kept, &LIMITS, None),
+        Err(RssRejection::NothingToKeep)
+    );
+    for n in 0..20 {
+        assert_eq!(
+            parse_hash(&good[..n], &LIMITS, None),
+            Err(RssRejection::TooShort(20)),
+            "{n}"
+        );
+    }
+    let wrong = |at: usize, value: u8| {
+        let mut b = good.clone();
+        b[at] = value;
+        parse_hash(&b, &LIMITS, Some(&set)).unwrap_err()
+    };
+    for (at, value) in [(0, 0x89), (1, 0), (2, 19)] {
+        assert_eq!(wrong(at, value), RssRejection::Header, "{at}");
+    }
+    for (at, value) in [(8, 2), (9, 0), (9, 0x4), (11, 1)] {
+        assert_eq!(wrong(at, value), RssRejection::Hash, "{at}");
+    }
+    for (at, value) in [(12, 39), (12, 41), (12, 0), (16, 21), (19, 0xFF)] {
+        assert_eq!(wrong(at, value), RssRejection::Key, "{at}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: if cfg!(miri) { 16 } else { 512 },

@@ -15,6 +15,7 @@
 //! | [`multicast`] | the backend's multicast list | vif |
 //! | [`announce`] | frames that tell where an address is now | vif |
 //! | [`watchdog`] | a backend that stopped answering | vif |
+//! | [`report`] | what the driver tells of its queues | vif |
 //!
 //! A queue shares nothing with another queue: each may be driven by its own CPU without a lock.
 //!
@@ -44,6 +45,7 @@ pub mod announce;
 pub mod connect;
 pub mod control;
 pub mod multicast;
+pub mod report;
 pub mod rx;
 pub mod table;
 #[cfg(test)]

@@ -46,6 +46,17 @@ impl HashType {
     }
 }
 
+impl HashType {
+    /// The Ethertype of frames hashed under the type.
+    #[must_use]
+    pub const fn ethertype(self) -> u16 {
+        match self {
+            Self::Ipv4 | Self::TcpIpv4 | Self::UdpIpv4 => 0x0800,
+            _ => 0x86DD,
+        }
+    }
+}
+
 /// A set of hash types.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HashTypes(u32);

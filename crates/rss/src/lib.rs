@@ -4,6 +4,9 @@
 //! 2. [`Toeplitz::hash`] hashes them with the secret key.
 //! 3. [`IndirectionTable::lookup`] turns the hash's low bits into an entry of the table.
 //!
+//! [`Steering`] does all three for a queue, with the backend's hashes where they can be used; [`Placement`] says which
+//! queue serves which processors.
+//!
 //! Hash types and input order are those of NDIS RSS; Xen's netif uses the same algorithm and inputs for the
 //! four types it knows, so a value from the backend and one from here are equal for the same packet and key.
 #![no_std]
@@ -22,13 +25,17 @@
 mod classify;
 mod hash_type;
 mod ipv6;
+mod placement;
+mod steer;
 mod table;
 mod toeplitz;
 
 pub use classify::{Flow, classify};
 pub use hash_type::{HashType, HashTypes};
+pub use placement::{Placement, QUEUES_MAX};
+pub use steer::{HashCounters, SAMPLE, Steered, Steering, SteeringConfig, WRONG_MAX};
 pub use table::{IndirectionTable, TABLE_MAX, TABLE_MIN, TableError};
-pub use toeplitz::{INPUT_MAX, KEY_LEN, Toeplitz};
+pub use toeplitz::{ByteTables, INPUT_MAX, KEY_LEN, Toeplitz};
 
 /// The hash of a frame, and the type under which it was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +50,11 @@ pub struct FrameHash {
 ///
 /// `frame` starts at the Ethernet header; it may be a window of the frame that holds its headers.
 #[must_use]
-pub fn hash_frame(toeplitz: &Toeplitz, frame: &[u8], enabled: HashTypes) -> Option<FrameHash> {
+pub fn hash_frame<S: AsRef<[ByteTables]> + AsMut<[ByteTables]>>(
+    toeplitz: &Toeplitz<S>,
+    frame: &[u8],
+    enabled: HashTypes,
+) -> Option<FrameHash> {
     let flow = classify(frame, enabled)?;
     Some(FrameHash {
         value: toeplitz.hash(flow.input()),

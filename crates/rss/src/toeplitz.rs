@@ -11,19 +11,27 @@ pub const KEY_LEN: usize = 40;
 pub const INPUT_MAX: usize = 36;
 
 /// Contributions of the high and the low nibble of one input byte.
-#[derive(Clone, Copy)]
-struct ByteTables {
+#[derive(Debug, Clone, Copy)]
+pub struct ByteTables {
     high: [u32; 16],
     low: [u32; 16],
 }
 
-/// A secret key, prepared for hashing.
-#[derive(Clone)]
-pub struct Toeplitz {
-    tables: [ByteTables; INPUT_MAX],
+impl ByteTables {
+    /// Those of the key of zeros.
+    pub const ZERO: Self = Self {
+        high: [0; 16],
+        low: [0; 16],
+    };
 }
 
-impl core::fmt::Debug for Toeplitz {
+/// A secret key, prepared for hashing. `S` holds [`INPUT_MAX`] tables: in place, or elsewhere where the stack is small.
+#[derive(Clone)]
+pub struct Toeplitz<S = [ByteTables; INPUT_MAX]> {
+    tables: S,
+}
+
+impl<S> core::fmt::Debug for Toeplitz<S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Toeplitz { .. }")
     }
@@ -33,19 +41,29 @@ impl Toeplitz {
     /// Prepares a key. A shorter key is padded with zeros by the caller, as netif and NDIS define it.
     #[must_use]
     pub fn new(key: &[u8; KEY_LEN]) -> Self {
-        let mut tables = [ByteTables {
-            high: [0; 16],
-            low: [0; 16],
-        }; INPUT_MAX];
+        let mut toeplitz = Self::in_storage([ByteTables::ZERO; INPUT_MAX]);
+        toeplitz.set_key(key);
+        toeplitz
+    }
+}
+
+impl<S: AsRef<[ByteTables]> + AsMut<[ByteTables]>> Toeplitz<S> {
+    /// Uses [`INPUT_MAX`] tables of the caller's; fewer hash less of the input.
+    pub const fn in_storage(tables: S) -> Self {
+        Self { tables }
+    }
+
+    /// Prepares another key.
+    pub fn set_key(&mut self, key: &[u8; KEY_LEN]) {
         // The 8 windows of an input byte lie in the 5 key bytes from its position on.
-        for (table, bytes) in tables.iter_mut().zip(key.windows(5)) {
+        let tables = self.tables.as_mut().iter_mut();
+        for (table, bytes) in tables.take(INPUT_MAX).zip(key.windows(5)) {
             let bits = bytes
                 .iter()
                 .fold(0_u64, |bits, &byte| (bits << 8) | u64::from(byte));
             table.high = nibble_table(bits >> 4);
             table.low = nibble_table(bits);
         }
-        Self { tables }
     }
 
     /// Hashes `input`: addresses and ports as on the wire. Bytes beyond [`INPUT_MAX`] do not count.
@@ -53,7 +71,7 @@ impl Toeplitz {
     #[must_use]
     pub fn hash(&self, input: &[u8]) -> u32 {
         let mut hash = 0;
-        for (table, &byte) in self.tables.iter().zip(input) {
+        for (table, &byte) in self.tables.as_ref().iter().zip(input) {
             hash ^= nibble(&table.high, byte >> 4) ^ nibble(&table.low, byte & 0xF);
         }
         hash

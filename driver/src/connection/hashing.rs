@@ -12,7 +12,7 @@ use netfront_core::control::{Control, ControlMemory, Event, Goal, HashConfig};
 use netif::GrantRef;
 use netif::publication::CtrlKeys;
 use nt::irql::Passive;
-use nt::pool::Pages;
+use nt::pool::{Pages, PoolBox};
 use nt::status::Status;
 use ring::Recheck;
 use xen_abi::domid::DomId;
@@ -21,10 +21,10 @@ use xenbus_core::grant::Access;
 use crate::adapter::Adapter;
 use crate::callbacks;
 use crate::grant::Grants;
-use crate::queue::{Bell, processor_of};
+use crate::queue::Bell;
 use crate::shared_page::{RingMemory, pfn};
-use crate::{TAG, rss};
-use ndis::rss::RssParameters;
+use crate::{TAG, scaling};
+use rss::{HashTypes, KEY_LEN};
 
 /// Order of the grants: ring, page of arguments.
 const RING_GRANT: usize = 0;
@@ -33,7 +33,8 @@ const GRANTS: usize = 2;
 
 /// The client, its memory and its channel.
 pub(super) struct Hashing {
-    client: Control<RingMemory>,
+    /// Off the stack of whoever holds this.
+    client: PoolBox<Control<RingMemory>>,
     ring: RingMemory,
     page: Pages,
     grants: Grants,
@@ -77,21 +78,13 @@ impl Hashing {
         let queues = u32::try_from(queues).unwrap_or(u32::MAX);
         let client =
             Control::new(ring.clone(), queues).map_err(|_| Status::INSUFFICIENT_RESOURCES)?;
+        let client = PoolBox::try_new(TAG, client)?;
         let grants = Grants::reserve(bus, GRANTS, remote, irql)?;
         let cookie = ptr::from_ref(adapter).cast_mut().cast();
-        let bell = processor_of(0).and_then(|processor| {
-            // SAFETY: the callback expects an adapter, which outlives the bell.
-            unsafe {
-                Bell::open(
-                    bus,
-                    remote.0,
-                    callbacks::control_event,
-                    cookie,
-                    processor,
-                    irql,
-                )
-            }
-        });
+        let home = adapter.home(0);
+        // SAFETY: the callback expects an adapter, which outlives the bell.
+        let bell =
+            unsafe { Bell::open(bus, remote.0, callbacks::control_event, cookie, home, irql) };
         let bell = match bell {
             Ok(bell) => bell,
             Err(status) => {
@@ -135,12 +128,10 @@ impl Hashing {
         self.stopped || self.client.unavailable().is_some()
     }
 
-    /// Wants hashing as NDIS has set it, to the queues of `mapping`; or none.
-    pub(super) fn want(&mut self, parameters: Option<&RssParameters>, mapping: &[u16]) {
-        let config = parameters.and_then(|parameters| {
-            let types = rss::to_netif(parameters.hash_types);
-            HashConfig::new(&parameters.key, types, mapping).ok()
-        });
+    /// Wants hashing by these types and this key, to the queues of `mapping`; or none.
+    pub(super) fn want(&mut self, hash: Option<(HashTypes, &[u8; KEY_LEN])>, mapping: &[u16]) {
+        let config = hash
+            .and_then(|(types, key)| HashConfig::new(key, scaling::to_netif(types), mapping).ok());
         self.set_goal(&config.map_or(Goal::Off, Goal::On));
     }
 
@@ -155,9 +146,14 @@ impl Hashing {
         }
     }
 
-    /// Takes answers and sends requests. Returns the hash types of NDIS that received frames come
-    /// with from now on, if that has changed.
-    pub(super) fn run(&mut self, adapter: &Adapter, now: u64, irql: &Passive<'_>) -> Option<u32> {
+    /// Takes answers and sends requests. Returns the hash types that received frames come with from now on, when the
+    /// backend has settled on them.
+    pub(super) fn run(
+        &mut self,
+        adapter: &Adapter,
+        now: u64,
+        irql: &Passive<'_>,
+    ) -> Option<HashTypes> {
         let bus = adapter.bus();
         // SAFETY: the bell is closed in `release` only, which takes it.
         let notifier = unsafe { self.bell.notifier() };
@@ -174,23 +170,23 @@ impl Hashing {
             match pass.event {
                 Some(Event::On { types: on, entries }) => {
                     nt::log_info!("the backend hashes, by a mapping of {entries} entries");
-                    types = Some(rss::to_ndis(on));
+                    types = Some(scaling::from_netif(on));
                 }
                 Some(Event::Off(capabilities)) => {
                     nt::log_trace!("the backend does not hash; it could: {capabilities:?}");
-                    types = Some(0);
+                    types = Some(HashTypes::NONE);
                 }
                 Some(Event::Stopped) => {
                     self.stopped = true;
-                    types = Some(0);
+                    types = Some(HashTypes::NONE);
                 }
                 Some(Event::Failed(failure)) => {
                     nt::log_warn!("the backend does not hash: {failure:?}");
-                    types = Some(0);
+                    types = Some(HashTypes::NONE);
                 }
                 Some(Event::Unavailable(reason)) => {
                     nt::log_warn!("the control ring is of no use: {reason:?}");
-                    return Some(0);
+                    return Some(HashTypes::NONE);
                 }
                 None => {}
             }

@@ -8,6 +8,7 @@ mod watches;
 
 use core::time::Duration;
 
+use ndis::rss::MAX_ENTRIES;
 use netfront_core::connect::{Action, Connection, Event, Notice};
 use netfront_core::tx::TxPolicy;
 use netfront_core::watchdog::{Verdict, Watchdog};
@@ -15,14 +16,17 @@ use netif::GrantRef;
 use netif::features::Features;
 use netif::publication::{Ports, Publication, QueueKeys};
 use nt::irql::Passive;
+use nt::pool::{OutOfMemory, PoolSlice};
+use nt::processor::ProcessorNumber;
 use nt::status::Status;
+use rss::{HashTypes, Placement};
 use xen_abi::xenbus::XenbusState;
 
+use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef};
-use crate::keywords::MAX_QUEUES;
 use crate::mail::Messages;
-use crate::queue::{Channels, Remote, processor_of};
-use crate::rss::Placement;
+use crate::queue::{Channels, Remote};
+use crate::scaling::{Hashing as Set, TableIndices};
 use crate::trace;
 use around::Around;
 use hashing::Hashing;
@@ -60,11 +64,20 @@ struct Worker<'a> {
     carrier_watch: Option<WakeOn>,
     around: Around,
     terms: Option<Terms>,
-    channels: [Option<Channels>; MAX_QUEUES as usize],
-    keys: [QueueKeys; MAX_QUEUES as usize],
+    /// Of each queue, used or not; off the stack.
+    channels: PoolSlice<Option<Channels>>,
+    keys: PoolSlice<QueueKeys>,
     /// Queues of the present connection.
     queues: usize,
     hashing: Option<Hashing>,
+    /// Which queue serves which processors.
+    placement: Placement,
+    /// What the queues were told.
+    applied: Set,
+    /// When a change of the steering was first seen under way.
+    steering_since: Option<u64>,
+    /// That the backend's hashes are wrong was said.
+    deceived: bool,
     traffic: bool,
     draining: bool,
 }
@@ -76,7 +89,23 @@ struct Worker<'a> {
 /// The thread. Ends when it is told to, and disconnected.
 pub(crate) fn run(adapter: AdapterRef, irql: &mut Passive<'_>) {
     let adapter = adapter.get();
-    Worker::new(adapter).run(irql);
+    match Worker::try_new(adapter) {
+        Ok(mut worker) => worker.run(irql),
+        Err(OutOfMemory) => nt::log_error!("no memory for the connection"),
+    }
+}
+
+/// How long frames wait at most for those of before a change of the steering, in milliseconds.
+const ORDER_PATIENCE: u64 = 1000;
+
+/// Queues of a mapping that deals hashes out evenly.
+fn in_turn(queues: usize) -> [u16; MAX_ENTRIES] {
+    let mut mapping = [0; MAX_ENTRIES];
+    let queues = u16::try_from(queues.max(1)).unwrap_or(1);
+    for (place, nth) in mapping.iter_mut().zip((0..queues).cycle()) {
+        *place = nth;
+    }
+    mapping
 }
 
 /// Milliseconds of a clock that does not go back.
@@ -85,13 +114,14 @@ fn now() -> u64 {
 }
 
 impl<'a> Worker<'a> {
-    fn new(adapter: &'a Adapter) -> Self {
+    fn try_new(adapter: &'a Adapter) -> Result<Self, OutOfMemory> {
+        let queues = adapter.queues().len();
         let no_keys = QueueKeys {
             tx_ring: GrantRef::default(),
             rx_ring: GrantRef::default(),
             ports: Ports::Shared(0),
         };
-        Self {
+        Ok(Self {
             adapter,
             machine: Connection::new(),
             watchdog: Watchdog::new(now()),
@@ -100,13 +130,17 @@ impl<'a> Worker<'a> {
             carrier_watch: None,
             around: Around::default(),
             terms: None,
-            channels: [const { None }; MAX_QUEUES as usize],
-            keys: [no_keys; MAX_QUEUES as usize],
+            channels: PoolSlice::try_from_fn(TAG, queues, |_| None)?,
+            keys: PoolSlice::try_from_fn(TAG, queues, |_| no_keys)?,
             queues: 0,
             hashing: None,
+            placement: Placement::new(1),
+            applied: Set::Off,
+            steering_since: None,
+            deceived: false,
             traffic: false,
             draining: false,
-        }
+        })
     }
 
     fn run(&mut self, irql: &mut Passive<'_>) {
@@ -224,6 +258,8 @@ impl<'a> Worker<'a> {
             return;
         }
         self.run_hashing(irql);
+        self.look_at_hashes(irql);
+        self.look_at_order(irql);
         let (mut in_flight, mut responses, mut broken) = (0_u32, 0_u64, false);
         for queue in self.adapter.queues().iter().take(self.queues) {
             let (slots, answers) = queue.progress(irql);
@@ -356,6 +392,10 @@ impl<'a> Worker<'a> {
                 if let Some(terms) = self.terms {
                     adapter.set_backend(terms.backend.features, irql);
                 }
+                // Before the first frame; the control ring follows.
+                self.adapter.set_active_queues(self.queues);
+                self.steer(irql);
+                self.adapter.reset_order(irql);
                 self.enable(true, irql);
                 let features = self
                     .terms
@@ -366,7 +406,7 @@ impl<'a> Worker<'a> {
                 let queues = u32::try_from(self.queues).unwrap_or(u32::MAX);
                 let trusted = self.terms.is_some_and(|terms| terms.trusted);
                 trace::connected(adapter.identity().current, queues, features.bits(), trusted);
-                self.apply_rss(irql);
+                self.run_hashing(irql);
                 adapter.bus().report_working(irql);
             }
             Action::StopTraffic => {
@@ -398,6 +438,7 @@ impl<'a> Worker<'a> {
 
     /// Looks for the backend; none when XenStore does not answer, which the machine finds out by
     /// its timeout.
+    #[inline(never)]
     fn find_backend(&mut self, irql: &mut Passive<'_>) -> Option<Event> {
         self.end_backend_watch(irql);
         let adapter = self.adapter;
@@ -422,6 +463,7 @@ impl<'a> Worker<'a> {
 
     /// Makes queues, grants and channels.
     #[expect(unsafe_code, reason = "promises that queues outlive their channels")]
+    #[inline(never)]
     fn prepare(&mut self, irql: &mut Passive<'_>) -> Result<(), Status> {
         let (Some(backend), Some(terms)) = (&self.backend, self.terms) else {
             return Err(Status::DEVICE_NOT_READY);
@@ -438,19 +480,31 @@ impl<'a> Worker<'a> {
             policy,
             bounce_pages: usize::try_from(keywords.transmit_buffers()).unwrap_or(usize::MAX),
             split: terms.backend.features.has(Features::SPLIT_EVENT_CHANNELS),
-            processor: processor_of(0)?,
+            processor: self.adapter.home(0),
         };
         let places = self.channels.iter_mut().zip(self.keys.iter_mut());
         let queues = self.adapter.queues().iter().take(self.queues);
         for (index, (queue, (channels, keys))) in queues.zip(places).enumerate() {
             let remote = Remote {
-                processor: processor_of(index)?,
+                processor: self.adapter.home(index),
                 ..remote
             };
             // SAFETY: the queue is the adapter's, which outlives this thread; the thread releases
             // what it prepared before it ends.
-            *keys = unsafe { queue.connect(self.adapter, &remote, channels, irql) }?;
+            let connected = unsafe { queue.connect(self.adapter, &remote, channels, irql) };
+            match connected {
+                Ok(connected) => *keys = connected,
+                Err(status) if index == 0 => return Err(status),
+                Err(status) => {
+                    // Grants or event channels have run out: fewer queues do the work.
+                    nt::log_warn!("{index} queues instead of {}: {status:?}", self.queues);
+                    queue.disconnect(self.adapter, channels.take(), irql);
+                    self.queues = index;
+                    break;
+                }
+            }
         }
+        self.placement = Placement::new(self.queues);
         // With one queue netback does not choose, and labels hashes that are none as such.
         if self.queues > 1 && terms.backend.features.has(Features::CTRL_RING) {
             // SAFETY: the adapter outlives this thread, which releases what it prepared.
@@ -463,40 +517,87 @@ impl<'a> Worker<'a> {
 
     /// Brings queues and backend to what NDIS has set.
     fn apply_rss(&mut self, irql: &mut Passive<'_>) {
-        let parameters = self.adapter.rss(irql);
-        let placement = parameters
-            .as_ref()
-            .map(|parameters| Placement::new(parameters, self.queues));
-        let mapping = placement.as_ref().map_or(&[][..], Placement::mapping);
-        self.adapter.set_steering(mapping);
-        let queues = self.adapter.queues().iter().take(self.queues);
-        for (index, (queue, channels)) in queues.zip(self.channels.iter()).enumerate() {
-            let named = placement.as_ref().and_then(|p| p.processor(index));
-            let processor = named.map_or_else(|| processor_of(index), Ok);
-            if let (Some(channels), Ok(processor)) = (channels, processor) {
-                queue.place(self.adapter, channels, processor, irql);
-            }
-        }
-        if let Some(hashing) = &mut self.hashing {
-            hashing.want(parameters.as_ref(), mapping);
-        }
+        self.steer(irql);
         self.run_hashing(irql);
     }
 
+    /// Brings the queues to what NDIS has set, and says what the backend is to be told.
+    ///
+    /// Not inlined, as others here: the tables take much of a page of stack, which no other call shall carry.
+    #[inline(never)]
+    fn steer(&mut self, irql: &mut Passive<'_>) {
+        let set = self.adapter.hashing(irql);
+        let table = TableIndices::of(&set);
+        self.placement = self.placement.next(table.get());
+        let same_hash = self.applied.hash() == set.hash();
+        let config = set.config(table.get());
+        self.adapter.set_steering(self.placement.mapping(), irql);
+        for (index, queue) in self.adapter.queues().iter().take(self.queues).enumerate() {
+            let named = self.placement.home(index).map(u32::from);
+            let processor = named.and_then(|index| ProcessorNumber::from_index(index).ok());
+            let processor = processor.unwrap_or_else(|| self.adapter.home(index));
+            if let Some(Some(channels)) = self.channels.get(index) {
+                queue.place(self.adapter, channels, processor, irql);
+            }
+            queue.steer(config.as_ref(), same_hash, irql);
+        }
+        self.applied = set;
+        self.deceived = false;
+        if let Some(hashing) = &mut self.hashing {
+            // Hashes without a table go to the queues in turn.
+            let in_turn = in_turn(self.queues);
+            let mapping = match self.placement.mapping() {
+                [] => in_turn.get(..).unwrap_or_default(),
+                mapping => mapping,
+            };
+            hashing.want(set.hash(), mapping);
+        }
+    }
+
     /// Goes on with the control ring.
+    #[inline(never)]
     fn run_hashing(&mut self, irql: &mut Passive<'_>) {
         let Some(hashing) = &mut self.hashing else {
             return;
         };
         if let Some(types) = hashing.run(self.adapter, now(), irql) {
-            self.set_hash_types(types, irql);
+            self.believe(types, irql);
         }
     }
 
-    fn set_hash_types(&self, types: u32, irql: &mut Passive<'_>) {
-        trace::hash(self.adapter.identity().current, types);
+    fn believe(&self, types: HashTypes, irql: &mut Passive<'_>) {
+        self.adapter.set_negotiated(types);
+        trace::hash(self.adapter.identity().current, types.bits());
         for queue in self.adapter.queues() {
-            queue.set_hash_types(types, irql);
+            queue.believe(types, irql);
+        }
+    }
+
+    /// A change of the steering that the backend does not let come to an end is ended, and one that waited for it is begun.
+    #[inline(never)]
+    fn look_at_order(&mut self, irql: &mut Passive<'_>) {
+        if self.adapter.transition().is_under_way() {
+            let since = *self.steering_since.get_or_insert_with(now);
+            if now().saturating_sub(since) < ORDER_PATIENCE {
+                return;
+            }
+            self.adapter.order_is_kept();
+        }
+        self.steering_since = None;
+        if self.adapter.take_steer_again() {
+            self.adapter.set_steering(self.placement.mapping(), irql);
+        }
+    }
+
+    /// Says so when a backend's hashes turned out wrong.
+    fn look_at_hashes(&mut self, irql: &mut Passive<'_>) {
+        let mut wrong = false;
+        for queue in self.adapter.queues().iter().take(self.queues) {
+            wrong |= queue.hashes(irql).1;
+        }
+        if wrong && !self.deceived {
+            nt::log_warn!("the backend tells wrong hashes: they are computed here");
+            self.deceived = true;
         }
     }
 
@@ -517,7 +618,6 @@ impl<'a> Worker<'a> {
 
     fn enable(&mut self, enabled: bool, irql: &mut Passive<'_>) {
         self.traffic = enabled;
-        self.adapter.set_active_queues(self.queues);
         if enabled {
             self.draining = false;
             self.watchdog.reconnected(now());
@@ -527,10 +627,14 @@ impl<'a> Worker<'a> {
         }
     }
 
+    #[inline(never)]
     fn release(&mut self, irql: &mut Passive<'_>) {
         self.traffic = false;
         self.draining = false;
-        self.set_hash_types(0, irql);
+        self.believe(HashTypes::NONE, irql);
+        self.adapter.reset_order(irql);
+        self.placement = Placement::new(1);
+        self.applied = Set::Off;
         let mut kept = self
             .hashing
             .take()

@@ -6,24 +6,29 @@
 //! | transmit side | `tx` | senders, the DPC, the connection thread |
 //! | receive side and pages | `rx` | the DPC, returns of lists, the connection thread |
 //!
-//! The two are never held together, and nothing is completed or indicated under either.
+//! The two are never held together, and nothing is completed or indicated under either. Frames for other processors
+//! leave through [`handoff`].
 
 mod bell;
 mod flights;
 mod frame;
+mod handoff;
 mod list_pool;
 mod rx;
 mod rx_link;
 mod rx_offload;
 mod stack;
+mod steering;
 mod stock;
 mod tx;
 mod tx_link;
 mod tx_offload;
 
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
 use ndis::Status;
 use ndis::chain::RxChain;
-use netfront_core::rx::RxCounters;
+use netfront_core::rx::{PassGate, RxCounters};
 use netfront_core::tx::{Multicast, TxPolicy};
 use netif::publication::{Ports, QueueKeys};
 use nt::dpc::{Dpc, More};
@@ -32,9 +37,11 @@ use nt::processor::ProcessorNumber;
 use nt::spinlock::SpinLock;
 use nt::status::Status as NtStatus;
 use offload::settings::Offloads;
+use rss::{HashCounters, HashTypes, SteeringConfig};
 use xen_abi::domid::DomId;
 
 pub(crate) use bell::Bell;
+pub(crate) use handoff::Targets;
 pub(crate) use stock::queue_of;
 pub(crate) use tx::Reaped;
 pub(crate) use tx_offload::able;
@@ -57,22 +64,22 @@ pub(crate) struct DpcContext {
     index: usize,
 }
 
-/// The processor of queue number `index`: events, DPC and indications are there.
-pub(crate) fn processor_of(index: usize) -> Result<ProcessorNumber, NtStatus> {
-    let index = u32::try_from(index).unwrap_or(0);
-    let nth = index
-        .checked_rem(nt::processor::active_count())
-        .unwrap_or(0);
-    ProcessorNumber::from_index(nth)
-}
-
 /// One queue.
 pub(crate) struct Queue {
     pub(crate) tx: SpinLock<TxSide>,
     pub(crate) rx: SpinLock<RxSide>,
+    /// Passes one at a time, and flows in order.
+    pub(crate) gate: PassGate,
+    /// Interrupts that came for it.
+    events: AtomicU64,
+    /// System-wide index of the processor its events and its DPC are on.
+    processor: AtomicU32,
     /// Set from [`Queue::attach`] to [`Queue::detach`], while the adapter is in use.
     dpc: Option<Dpc<DpcContext>>,
 }
+
+// No cache line of a queue is another's: its gate asks for lines of its own, and with it the whole.
+const _: () = assert!(align_of::<Queue>() == 64);
 
 /// What a queue is made for.
 #[derive(Clone, Copy, Debug)]
@@ -94,14 +101,19 @@ pub(crate) struct QueueSpec {
 }
 
 impl Queue {
-    /// A queue without connection, closed.
+    /// A queue without connection, closed. Not inlined, since a queue takes much of a page of stack.
+    #[inline(never)]
     pub(crate) fn try_new(spec: &QueueSpec, irql: &AtMostDispatch<'_>) -> Result<Self, Status> {
         let stock = Stock::try_new(spec.adapter, spec.version, spec.index, spec.pages, irql)?;
         let filter = Filter::closed(spec.address);
         let tx = TxSide::try_new(spec.max_frame, spec.vlan).map_err(|_| Status::RESOURCES)?;
+        let rx = RxSide::try_new(spec, stock, &filter).map_err(|_| Status::RESOURCES)?;
         Ok(Self {
             tx: SpinLock::new(tx),
-            rx: SpinLock::new(RxSide::new(spec, stock, &filter)),
+            rx: SpinLock::new(rx),
+            gate: PassGate::new(),
+            events: AtomicU64::new(0),
+            processor: AtomicU32::new(0),
             dpc: None,
         })
     }
@@ -115,6 +127,7 @@ impl Queue {
         processor: ProcessorNumber,
     ) -> Result<(), NtStatus> {
         let dpc = Dpc::try_new(TAG, DpcContext { adapter, index }, run)?;
+        self.note_processor(processor);
         self.dpc.insert(dpc).set_target(processor)
     }
 
@@ -130,6 +143,25 @@ impl Queue {
         if let Some(dpc) = &self.dpc {
             dpc.queue();
         }
+    }
+
+    /// An event came. Any IRQL.
+    pub(crate) fn event(&self) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Events since the queue was made, and the system-wide index of the processor they are for.
+    pub(crate) fn events(&self) -> (u64, u32) {
+        (
+            self.events.load(Ordering::Relaxed),
+            self.processor.load(Ordering::Relaxed),
+        )
+    }
+
+    fn note_processor(&self, processor: ProcessorNumber) {
+        let index = processor.index().unwrap_or(0);
+        self.processor.store(index, Ordering::Relaxed);
     }
 
     /// Counters since the queue was made.
@@ -162,23 +194,42 @@ impl Queue {
         drained
     }
 
-    /// One pass of the DPC.
+    /// One pass of the DPC, alone.
     fn pass(&self, adapter: &Adapter, irql: &Dispatch<'_>) -> More {
+        if !self.gate.enter() {
+            return More::No;
+        }
+        let more = self.pass_alone(adapter, irql);
+        if self.gate.leave() { More::Yes } else { more }
+    }
+
+    fn pass_alone(&self, adapter: &Adapter, irql: &Dispatch<'_>) -> More {
+        let here = nt::processor::current_index();
         let bus = adapter.bus();
         let reaped = self.tx.with_at(irql, |tx| {
             let mut reaped = tx.reap(irql);
+            let report = tx.keep_order(adapter.transition());
             reaped.done.append(tx.pump(bus, irql));
-            reaped
+            (reaped, report)
         });
+        let (reaped, report) = reaped;
+        if report {
+            adapter.report_order();
+        }
         let broken = adapter.sends_done_at_dispatch(reaped, irql);
-        let polled = self.rx.with_at(irql, |rx| rx.poll(bus, irql));
+        let polled = self.rx.with_at(irql, |rx| {
+            self.gate.may_take(here).then(|| rx.poll(bus, irql))
+        });
         let mut more = false;
+        let shut = polled.is_none();
         match polled {
-            Ok(received) => {
+            Some(Ok(received)) => {
                 more = received.more;
-                self.indicate(adapter, received, irql);
+                self.indicate(adapter, received, here, irql);
             }
-            Err(broken) => adapter.break_connection(&broken, irql),
+            Some(Err(broken)) => adapter.break_connection(&broken, irql),
+            // Frames handed over before go first; the last of them brings us back.
+            None => {}
         }
         if let Some(broken) = &broken {
             adapter.break_connection(broken, irql);
@@ -191,22 +242,37 @@ impl Queue {
         let sent = self.tx.with_at(irql, |tx| {
             tx.arm().is_ok_and(|found| found || tx.unmask(bus, irql))
         });
-        let filled = self.rx.with_at(irql, |rx| {
-            rx.arm().is_ok_and(|found| found || rx.unmask(bus, irql))
-        });
+        let filled = !shut
+            && self.rx.with_at(irql, |rx| {
+                rx.arm().is_ok_and(|found| found || rx.unmask(bus, irql))
+            });
         if sent || filled { More::Yes } else { More::No }
     }
 
-    fn indicate(&self, adapter: &Adapter, received: Received, irql: &Dispatch<'_>) {
-        if received.lists.is_empty() {
-            return;
+    /// Indicates what was received for this processor, and hands the rest over.
+    fn indicate(&self, adapter: &Adapter, received: Received, here: u32, irql: &Dispatch<'_>) {
+        let Received { mut lists, low, .. } = received;
+        let targets = adapter.targets();
+        let elsewhere = |target: u16| u32::from(target) != here && targets.has(target);
+        let mut away = lists.extract_if(|list| stock::target_of(list).is_some_and(elsewhere));
+        while let Some(first) = away.pop() {
+            let target = stock::target_of(&first);
+            let mut rest = away.extract_if(|list| stock::target_of(list) == target);
+            let mut run = RxChain::new();
+            let mut next = Some(first);
+            while let Some(mut list) = next {
+                if low {
+                    stock::set_low(&mut list);
+                }
+                run.push(list);
+                next = rest.pop();
+            }
+            self.gate.hand_over(run.len());
+            let left = targets.push(target.unwrap_or(u16::MAX), run);
+            // Every target is one that is there.
+            lists.append(left);
         }
-        if !received.low {
-            adapter.indicate(received.lists, irql);
-            return;
-        }
-        let lists = adapter.show(received.lists, irql);
-        adapter.lists_returned_at_dispatch(self, lists, irql);
+        adapter.indicate_run(lists, low, irql);
     }
 }
 
@@ -374,10 +440,11 @@ impl Queue {
         processor: ProcessorNumber,
         irql: &Passive<'_>,
     ) {
-        if let Some(dpc) = &self.dpc
-            && let Err(status) = dpc.set_target(processor)
-        {
-            nt::log_warn!("a DPC stays where it is: {status:?}");
+        if let Some(dpc) = &self.dpc {
+            match dpc.set_target(processor) {
+                Ok(()) => self.note_processor(processor),
+                Err(status) => nt::log_warn!("a DPC stays where it is: {status:?}"),
+            }
         }
         for bell in [Some(&channels.tx), channels.rx.as_ref()]
             .into_iter()
@@ -385,6 +452,34 @@ impl Queue {
         {
             bell.place(adapter.bus(), processor, irql);
         }
+    }
+
+    /// Hashes and steers received frames by these settings; none: not at all. With `same_hash` only the table differs.
+    pub(crate) fn steer(
+        &self,
+        config: Option<&SteeringConfig<'_>>,
+        same_hash: bool,
+        irql: &mut AtMostDispatch<'_>,
+    ) {
+        self.rx.with(irql, |rx, _| {
+            self.gate.change();
+            match config {
+                Some(config) => rx.steering.set(config, same_hash),
+                None => rx.steering.clear(),
+            }
+        });
+    }
+
+    /// The backend tells hashes of these types from now on.
+    pub(crate) fn believe(&self, types: HashTypes, irql: &mut AtMostDispatch<'_>) {
+        self.rx.with(irql, |rx, _| rx.steering.believe(types));
+    }
+
+    /// Counters of hashes, and whether the backend's turned out wrong.
+    pub(crate) fn hashes(&self, irql: &mut AtMostDispatch<'_>) -> (HashCounters, bool) {
+        self.rx.with(irql, |rx, _| {
+            (rx.steering.counters(), rx.steering.is_deceived())
+        })
     }
 
     /// Receive counters of this connection.
@@ -440,11 +535,6 @@ impl Queue {
     /// Coalescing counters since the queue was made.
     pub(crate) fn coalescing(&self, irql: &mut AtMostDispatch<'_>) -> Coalescing {
         self.rx.with(irql, |rx, _| rx.coalescing)
-    }
-
-    /// Says with which hash types of NDIS frames are handed up; 0 for no hash.
-    pub(crate) fn set_hash_types(&self, types: u32, irql: &mut AtMostDispatch<'_>) {
-        self.rx.with(irql, |rx, _| rx.hash_types = types);
     }
 
     /// Slots that the backend owes an answer for, and answers it gave.

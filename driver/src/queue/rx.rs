@@ -8,20 +8,21 @@ use ndis::chain::{Nbl, RxChain};
 use ndis_sys as sys;
 use netfront_core::rx::{MAX_FRAGMENTS, REFILL_CHUNK, RxBroken, RxBuffer, RxFragment, RxPacket};
 use nt::irql::AtMostDispatch;
-use nt::pool::Pages;
+use nt::pool::{OutOfMemory, Pages};
 use offload::HEAD_BYTES;
 use offload::rx::{self as rules, Deliver, Plan, Wanted};
 use offload::settings::Offloads;
 use ring::Recheck;
+use rss::{Steered, Steering};
 
 use super::QueueSpec;
 use super::rx_link::{PageGrants, RxLink, Supply};
 use super::rx_offload;
+use super::steering::{self, HashTables};
 use super::stock::{Piece, Stock};
 use crate::adapter::NdisHandle;
 use crate::bus::Bus;
 use crate::frame_kind::{Destination, Filter};
-use crate::rss;
 use crate::shared_page::{PAGE_BYTES, address_at, copy, move_up};
 use crate::statistics::{Coalescing, Direction};
 use crate::vlan::{Incoming, TAG_BYTES, TAG_PLACE, TAG_TYPE, VlanSettings};
@@ -49,8 +50,8 @@ pub(crate) struct RxSide {
     pub(crate) coalescing: Coalescing,
     /// Offloads in force.
     pub(crate) offloads: Offloads,
-    /// Hash types of NDIS with which frames are handed up.
-    pub(crate) hash_types: u32,
+    /// Hashes, and the processors that frames are for.
+    pub(crate) steering: Steering<HashTables>,
     /// Longest frame without tag.
     max_frame: u32,
     vlan: VlanSettings,
@@ -81,8 +82,13 @@ pub(crate) struct Returned {
 
 impl RxSide {
     /// Closed, without connection.
-    pub(crate) fn new(spec: &QueueSpec, stock: Stock, filter: &Filter) -> Self {
-        Self {
+    #[inline(never)]
+    pub(crate) fn try_new(
+        spec: &QueueSpec,
+        stock: Stock,
+        filter: &Filter,
+    ) -> Result<Self, OutOfMemory> {
+        Ok(Self {
             open: false,
             draining: false,
             filter: *filter,
@@ -92,11 +98,11 @@ impl RxSide {
             coalescing: Coalescing::default(),
             offloads: Offloads::default(),
             max_frame: spec.max_frame,
-            hash_types: 0,
+            steering: Steering::in_storage(HashTables::try_new()?),
             vlan: spec.vlan,
             frozen: false,
             adapter: spec.adapter,
-        }
+        })
     }
 
     /// Takes what the backend filled, up to a budget, and posts pages anew.
@@ -280,19 +286,16 @@ impl RxSide {
         let Incoming::Accept(slot) = self.vlan.incoming(tag, recorded) else {
             return Pieces::Free;
         };
-        let mut dress = Dress {
-            tag: slot,
-            hash: packet.hash.and_then(|(kind, value)| {
-                let hash_type = rss::ndis_type(kind) & self.hash_types;
-                (hash_type != 0).then_some((value, hash_type))
-            }),
-            deliver: Deliver::default(),
-        };
         let stripped = if tag.is_some() { TAG_BYTES } else { 0 };
         let length = packet.length.saturating_sub(stripped);
         let mut head = [0; HEAD_BYTES];
         let known = rx_offload::first_bytes(&self.stock, pieces, &mut head);
         let known = head.get(..known).unwrap_or_default();
+        let mut dress = Dress {
+            tag: slot,
+            steered: steering::steer(&mut self.steering, packet, known),
+            deliver: Deliver::default(),
+        };
         let facts = rx_offload::facts(packet, length);
         let wanted = Wanted {
             offloads: self.offloads,
@@ -446,8 +449,8 @@ enum Pieces {
 pub(super) struct Dress {
     /// Value of the tag slot.
     tag: u64,
-    /// Value and type of the hash.
-    hash: Option<(u32, u32)>,
+    /// Its hash, and the processor it is for.
+    steered: Steered,
     /// Checksums and coalescing.
     deliver: Deliver,
 }
@@ -456,9 +459,7 @@ impl Dress {
     /// Writes it to a list.
     pub(super) fn put_on(&self, list: &mut Nbl) {
         list.set_info(sys::Ieee8021QNetBufferListInfo, self.tag);
-        if let Some((value, hash_type)) = self.hash {
-            list.set_hash(value, hash_type);
-        }
+        steering::note(self.steered, list);
         rx_offload::tell(list, &self.deliver);
     }
 }

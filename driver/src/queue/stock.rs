@@ -202,9 +202,41 @@ impl Stock {
 }
 
 /// Number of the queue whose stock a list came from.
-pub(crate) fn queue_of(list: &mut Nbl) -> usize {
-    let [queue, _] = *list.reserved_mut();
-    queue.addr()
+pub(crate) fn queue_of(list: &Nbl) -> usize {
+    let [word, _] = list.reserved();
+    word.addr() & QUEUE_MASK
+}
+
+/// Bits of the first reserved word: queue, a processor plus one, and whether pages are low.
+const QUEUE_MASK: usize = 0xFFFF;
+const TARGET_SHIFT: u32 = 16;
+const TARGET_MASK: usize = 0xFFFF << TARGET_SHIFT;
+const LOW: usize = 1 << 32;
+
+/// Notes the processor (system-wide index) that a list is for.
+pub(crate) fn set_target(list: &mut Nbl, processor: u16) {
+    let target = usize::from(processor).saturating_add(1) << TARGET_SHIFT & TARGET_MASK;
+    let [word, _] = list.reserved_mut();
+    *word = ptr::without_provenance_mut(word.addr() & !TARGET_MASK | target);
+}
+
+/// The processor that a list is for, if one was noted.
+pub(crate) fn target_of(list: &Nbl) -> Option<u16> {
+    let [word, _] = list.reserved();
+    let target = (word.addr() & TARGET_MASK) >> TARGET_SHIFT;
+    u16::try_from(target.checked_sub(1)?).ok()
+}
+
+/// Notes that the list must come back at once.
+pub(crate) fn set_low(list: &mut Nbl) {
+    let [word, _] = list.reserved_mut();
+    *word = ptr::without_provenance_mut(word.addr() | LOW);
+}
+
+/// Whether the list must come back at once.
+pub(crate) fn is_low(list: &Nbl) -> bool {
+    let [word, _] = list.reserved();
+    word.addr() & LOW != 0
 }
 
 impl Drop for Stock {

@@ -8,8 +8,8 @@ use ndis::Status;
 use ndis::chain::{Nbl, NblChain};
 use ndis_sys as sys;
 use netfront_core::tx::{
-    Cookie, Fragment, Frame, Leak, MIN_FRAME, Multicast, Submission, SubmitError, TxBroken,
-    TxChecksum,
+    Admission, Cookie, Fragment, Frame, Leak, MIN_FRAME, Multicast, SendOrder, Submission,
+    SubmitError, Transition, TxBroken, TxChecksum,
 };
 use netif::extra::HashInfo;
 use nt::irql::AtMostDispatch;
@@ -24,7 +24,7 @@ use super::tx_link::{Lent, TxLink};
 use super::tx_offload::{self, Asked};
 use crate::bus::Bus;
 use crate::frame_kind::Destination;
-use crate::rss;
+use crate::scaling;
 use crate::statistics::Direction;
 use crate::vlan::VlanSettings;
 
@@ -74,6 +74,9 @@ pub(crate) struct TxSide {
     /// Why no list is taken, if so.
     gate: Option<Status>,
     waiting: NblChain,
+    /// Lists that wait for what was steered before them, on other queues too.
+    held: NblChain,
+    order: SendOrder,
     sending: Option<Sending>,
     flights: Flights,
     /// The adapter is pausing and waits for lists under way.
@@ -93,10 +96,13 @@ pub(crate) struct TxSide {
 
 impl TxSide {
     /// Closed, without connection.
+    #[inline(never)]
     pub(crate) fn try_new(max_frame: u32, vlan: VlanSettings) -> Result<Self, OutOfMemory> {
         Ok(Self {
             gate: Some(Status::PAUSED),
             waiting: NblChain::new(),
+            held: NblChain::new(),
+            order: SendOrder::default(),
             sending: None,
             flights: Flights::try_new()?,
             draining: false,
@@ -122,6 +128,7 @@ impl TxSide {
     #[must_use]
     pub(crate) fn give_up(&mut self, status: Status) -> NblChain {
         let mut left = core::mem::take(&mut self.waiting);
+        left.append(core::mem::take(&mut self.held));
         left.set_status(status);
         self.statistics.count_discards(left.len().into());
         if let Some(Sending { list, flight, .. }) = self.sending.take() {
@@ -150,17 +157,19 @@ impl TxSide {
     pub(crate) fn waiting(&self) -> u32 {
         self.waiting
             .len()
+            .saturating_add(self.held.len())
             .saturating_add(u32::from(self.sending.is_some()))
     }
 
-    /// Takes lists to send, and returns those that are complete.
-    #[must_use]
+    /// Takes lists to send that were steered by this generation, and returns those that are complete; all of them, as an
+    /// error, when they must be steered again.
     pub(crate) fn send(
         &mut self,
         mut lists: NblChain,
+        generation: u16,
         bus: &Bus,
         irql: &AtMostDispatch<'_>,
-    ) -> NblChain {
+    ) -> Result<NblChain, NblChain> {
         let refusal = self.gate.or_else(|| {
             let up = self.link.as_ref().is_some_and(|link| link.enabled);
             (!up).then_some(Status::FAILURE)
@@ -168,16 +177,56 @@ impl TxSide {
         if let Some(status) = refusal {
             lists.set_status(status);
             self.statistics.count_discards(lists.len().into());
-            return lists;
+            return Ok(lists);
         }
-        self.waiting.append(lists);
-        self.pump(bus, irql)
+        self.let_held_go_before(generation);
+        match self.order.admit(generation) {
+            Admission::Now => self.waiting.append(lists),
+            Admission::Later => self.held.append(lists),
+            Admission::Stale => return Err(lists),
+        }
+        Ok(self.pump(bus, irql))
+    }
+
+    /// The steering has changed.
+    pub(crate) fn begin_order(&mut self, generation: u16) {
+        self.let_held_go_before(generation);
+        self.order.begin(generation);
+    }
+
+    /// What is held for an earlier change goes before a later one begins.
+    fn let_held_go_before(&mut self, generation: u16) {
+        if self.order.is_overtaken_by(generation) {
+            self.waiting.append(core::mem::take(&mut self.held));
+        }
+    }
+
+    /// The connection begins or ends.
+    pub(crate) fn reset_order(&mut self, transition: &Transition) {
+        self.order.reset(transition);
+        self.waiting.append(core::mem::take(&mut self.held));
+    }
+
+    /// Looks whether a change of the steering is over, and whether this queue's part of it is. True when that is to be
+    /// reported.
+    #[must_use]
+    pub(crate) fn keep_order(&mut self, transition: &Transition) -> bool {
+        if self.order.release(transition) {
+            self.waiting.append(core::mem::take(&mut self.held));
+        }
+        let nothing_out = self
+            .link
+            .as_ref()
+            .is_none_or(|link| link.engine.in_flight() == 0);
+        let old_left = !self.waiting.is_empty() || self.sending.is_some() || !nothing_out;
+        !old_left && self.order.old_is_done()
     }
 
     /// Takes the lists that `MiniportCancelSend` names.
     #[must_use]
     pub(crate) fn cancel(&mut self, id: u64) -> NblChain {
         let mut cancelled = self.waiting.extract_if(|list| list.cancel_id() == id);
+        cancelled.append(self.held.extract_if(|list| list.cancel_id() == id));
         cancelled.set_status(Status::SEND_ABORTED);
         cancelled
     }
@@ -284,7 +333,7 @@ impl TxSide {
             gso: ready.gso,
             hash: sending.list.hash().and_then(|(value, info)| {
                 let hash_type = info & sys::NDIS_HASH_TYPE_MASK;
-                Some(HashInfo::toeplitz(rss::kind(hash_type)?, value))
+                Some(HashInfo::toeplitz(scaling::kind(hash_type)?, value))
             }),
         };
         let mut memory = Lent {
@@ -433,8 +482,8 @@ impl TxSide {
         let Some(link) = self.link.as_mut().filter(|_| !self.frozen) else {
             return Ok(false);
         };
-        // Half of what is out is soon enough, unless lists wait for room.
-        let coalesce = self.moderation && self.sending.is_none();
+        // Half of what is out is soon enough, unless lists wait for room, or for all of it.
+        let coalesce = self.moderation && self.sending.is_none() && !self.order.is_holding();
         Ok(link.engine.arm(coalesce)? == Recheck::Poll)
     }
 

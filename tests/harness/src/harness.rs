@@ -30,6 +30,7 @@ const PATIENCE: u64 = 600 * SECOND;
 /// Settings of a machine to build.
 pub struct Builder {
     cpus: u32,
+    group_size: u32,
     seed: u64,
     ram: usize,
     hole: usize,
@@ -51,6 +52,13 @@ impl Builder {
     #[must_use]
     pub const fn cpus(mut self, cpus: u32) -> Self {
         self.cpus = cpus;
+        self
+    }
+
+    /// Processors of a group, 1 to 64; 64 unless set.
+    #[must_use]
+    pub const fn group_size(mut self, processors: u32) -> Self {
+        self.group_size = processors;
         self
     }
 
@@ -87,9 +95,14 @@ impl Builder {
     /// Builds the machine. Fails only if the system gives no memory.
     pub fn build(self) -> Result<Harness, HostError> {
         assert!((1..=64).contains(&self.cpus), "1 to 64 processors");
+        assert!(
+            (1..=64).contains(&self.group_size),
+            "groups of 1 to 64 processors"
+        );
         let kernel = Arc::new(Kernel {
             space: Space::new(self.ram, self.hole)?,
             sched: Sched::new(self.cpus, self.seed, self.parallel),
+            group_size: self.group_size,
             rules: Ledger::default(),
             platform: self.platform,
             trace: Trace::new(self.seed),
@@ -165,6 +178,7 @@ impl Harness {
     pub fn builder() -> Builder {
         Builder {
             cpus: 1,
+            group_size: 64,
             seed: 0,
             ram: 1 << 30,
             hole: 32 << 20,
@@ -385,6 +399,13 @@ impl Harness {
     #[must_use]
     pub fn registry(&self, key: &str, name: &str) -> Option<Value> {
         self.kernel.registry.get(key, name)
+    }
+
+    /// Sizes of the pool blocks that a driver has, named as its image (`netfront.sys`).
+    #[must_use]
+    pub fn pool_blocks(&self, image: &str) -> Vec<usize> {
+        let blocks = self.kernel.pool.owned_by(image);
+        blocks.into_iter().map(|(_, size)| size).collect()
     }
 
     /// What simulated hardware holds on to.

@@ -19,6 +19,8 @@ use crate::sched::Sched;
 pub(crate) struct Kernel {
     pub(crate) space: Space,
     pub(crate) sched: Sched,
+    /// Processors of a group.
+    pub(crate) group_size: u32,
     pub(crate) rules: Ledger,
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) trace: Trace,

@@ -23,6 +23,31 @@ pub(crate) struct Ctrl<P> {
     pub(crate) broken: bool,
 }
 
+/// How slow and how unwilling the control ring is.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct CtrlManner {
+    /// From a notification to the answers.
+    pub(crate) delay_ns: u64,
+    /// When the requests of a notification that came are served.
+    pub(crate) ready_ns: Option<u64>,
+    /// Requests served before all are refused.
+    pub(crate) refuse_after: Option<u32>,
+}
+
+impl CtrlManner {
+    /// Whether the next request is refused.
+    fn refuses(&mut self) -> bool {
+        match &mut self.refuse_after {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        }
+    }
+}
+
 /// Status and data of an answer.
 pub(crate) type Answer = (CtrlStatus, u32);
 
@@ -35,8 +60,17 @@ impl<P: SharedPage> Netback<P> {
     pub(crate) fn ctrl_action<H: Host<Page = P>>(&mut self, host: &mut H) -> bool {
         let patience = self.config.timeouts.notify_patience_ns;
         let Some(ctrl) = &mut self.ctrl else {
+            self.ctrl_manner.ready_ns = None;
             return false;
         };
+        if let Some(ready_ns) = self.ctrl_manner.ready_ns {
+            if self.now_ns < ready_ns {
+                return false;
+            }
+            self.ctrl_manner.ready_ns = None;
+            while self.ctrl_request(host) {}
+            return true;
+        }
         if !host.take_pending(ctrl.port.number) {
             if ctrl.ring.notification_overdue(self.now_ns, patience) {
                 self.broken(CTRL, Rule::NotifyMissing(CTRL));
@@ -47,6 +81,10 @@ impl<P: SharedPage> Netback<P> {
         if !ctrl.ring.credit_event() && !ctrl.port.forgive() {
             self.counters.events_spurious += 1;
             self.broken(CTRL, Rule::NotifyUnasked(CTRL));
+        }
+        if self.ctrl_manner.delay_ns > 0 {
+            self.ctrl_manner.ready_ns = Some(self.now_ns + self.ctrl_manner.delay_ns);
+            return true;
         }
         while self.ctrl_request(host) {}
         true
@@ -70,7 +108,11 @@ impl<P: SharedPage> Netback<P> {
         ctrl.ring.req_cons = ctrl.ring.req_cons.wrapping_add(1);
         self.counters.ctrl_requests += 1;
         let kind = CtrlType((id_type >> 16) as u16);
-        let (status, data) = self.ctrl_process(host, kind, [a, b, c]);
+        let (status, data) = if self.ctrl_manner.refuses() {
+            INVALID
+        } else {
+            self.ctrl_process(host, kind, [a, b, c])
+        };
         if status != CtrlStatus::SUCCESS {
             self.counters.ctrl_errors += 1;
         }

@@ -42,6 +42,7 @@ impl<P: SharedPage> Netback<P> {
             hash: HashState::default(),
             queues: Vec::new(),
             ctrl: None,
+            ctrl_manner: crate::ctrl::CtrlManner::default(),
             responses: config.responses,
             to_release: 0,
             hostile: Hostile::default(),

@@ -4,7 +4,7 @@ use xen_abi::xenbus::XenbusState;
 
 use crate::config::{Config, ResponseMode};
 use crate::counters::{Counters, QueueCounters};
-use crate::ctrl::Ctrl;
+use crate::ctrl::{Ctrl, CtrlManner};
 use crate::hash::HashState;
 use crate::host::{Events, Host, SharedPage, WatchId};
 use crate::hostile::{Attack, Hostile};
@@ -58,6 +58,7 @@ pub struct Netback<P> {
 
     pub(crate) queues: Vec<Queue<P>>,
     pub(crate) ctrl: Option<Ctrl<P>>,
+    pub(crate) ctrl_manner: CtrlManner,
     pub(crate) responses: ResponseMode,
     pub(crate) to_release: usize,
     pub(crate) hostile: Hostile,
@@ -217,7 +218,7 @@ impl<P: SharedPage> Netback<P> {
             return None;
         }
         let serving = !self.disabled && !self.closing;
-        let mut soonest: Option<u64> = None;
+        let mut soonest: Option<u64> = self.ctrl_manner.ready_ns;
         let mut offer = |at: u64| {
             if at != u64::MAX {
                 soonest = Some(soonest.map_or(at, |s| s.min(at)));
@@ -336,5 +337,16 @@ impl<P: SharedPage> Netback<P> {
     /// Ends all tricks.
     pub fn calm(&mut self) {
         self.hostile.clear();
+        self.ctrl_manner = CtrlManner::default();
+    }
+
+    /// Answers control requests this long after their notification, until [`Self::calm`].
+    pub fn delay_control(&mut self, ns: u64) {
+        self.ctrl_manner.delay_ns = ns;
+    }
+
+    /// Serves this many more control requests, and refuses those after them, until [`Self::calm`].
+    pub fn refuse_control(&mut self, after: u32) {
+        self.ctrl_manner.refuse_after = Some(after);
     }
 }

@@ -4,6 +4,7 @@
 //! [`World::builder`] is where a test starts.
 
 mod capture;
+pub mod flows;
 mod host;
 mod machine;
 mod memory;
@@ -17,6 +18,7 @@ mod tap;
 mod world;
 
 pub use capture::Capture;
+pub use cases::rss;
 pub use cases::rss::parameters as rss_parameters;
 pub use cases::{End, GuestStack, Machine, Moved, Progress, Stack, System};
 pub use host::HostPage;

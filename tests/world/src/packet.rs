@@ -127,7 +127,7 @@ impl Packet {
                 0,
                 0,
                 9,
-                (5 + self.options.len() / 4 << 4).to_le_bytes()[0],
+                ((5 + self.options.len() / 4) << 4).to_le_bytes()[0],
             ]);
             f.extend([self.flags, 1, 0, 0, 0, 0, 0]);
             f.extend(&self.options);

@@ -27,6 +27,7 @@ pub struct Builder {
     amd: bool,
     seed: u64,
     ram: usize,
+    group_size: u32,
     parallel: bool,
 }
 
@@ -42,6 +43,13 @@ impl Builder {
     #[must_use]
     pub const fn cpus(mut self, cpus: u32) -> Self {
         self.xen.vcpus = cpus;
+        self
+    }
+
+    /// Processors of a group, 1 to 64.
+    #[must_use]
+    pub const fn group_size(mut self, processors: u32) -> Self {
+        self.group_size = processors;
         self
     }
 
@@ -103,6 +111,7 @@ impl Builder {
         let platform = XenPlatform::new(self.xen.clone(), self.amd);
         let mut harness = Harness::builder()
             .cpus(self.xen.vcpus)
+            .group_size(self.group_size)
             .seed(self.seed)
             .ram(self.ram)
             .parallel(self.parallel)
@@ -184,6 +193,7 @@ impl World {
             amd: false,
             seed: 0,
             ram: 1 << 30,
+            group_size: 64,
             parallel: false,
         }
     }

@@ -229,3 +229,23 @@ fn addresses_are_announced_after_a_reconnect() {
     assert_eq!(arp[38..42], [10, 0, 0, 7]);
     end(world);
 }
+
+/// Vector 12: every queue stays filled, so that netback keeps the carrier of the whole vif.
+#[test]
+fn an_idle_queue_keeps_the_carrier() {
+    let (mut world, tap, device) = linux(3060);
+    let mut frame = vec![0xFF; 60];
+    frame[12..14].copy_from_slice(&[0x88, 0xB5]);
+    for _ in 0..8 {
+        for _ in 0..40 {
+            tap.put(frame.clone(), FrameMeta::default());
+        }
+        world.pass(10 * harness::SECOND);
+    }
+    assert_eq!(world.protocol(device).take_received().len(), 320);
+    world.xen(|xen| {
+        let backend = &xen.vifs[&0].backend;
+        assert!(backend.carrier() && backend.counters().carrier_off == 0);
+    });
+    end(world);
+}

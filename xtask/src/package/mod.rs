@@ -6,6 +6,8 @@ mod der;
 mod digest;
 mod revision;
 mod signer;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs,

@@ -12,6 +12,9 @@ const MODULE: &str = "/run/guest.module";
 /// by the emulated machine's clock; a step ends when it is done.
 const CONNECT_SECONDS: u64 = 60;
 
+/// The same for HVM guests: firmware and boot loader read the kernel through emulated devices.
+const HVM_CONNECT_SECONDS: u64 = 240;
+
 /// Seconds a transfer of a case may take.
 const TRANSFER_SECONDS: u64 = 120;
 
@@ -76,8 +79,18 @@ impl Builder {
                     max_event_channels: None,
                 },
                 max_queues: load.queues,
-                steps: vec![Step::Create, connected(0)],
-                seconds: 300,
+                steps: vec![
+                    Step::Create,
+                    Step::Connected {
+                        vif: 0,
+                        seconds: if load.hvm {
+                            HVM_CONNECT_SECONDS
+                        } else {
+                            CONNECT_SECONDS
+                        },
+                    },
+                ],
+                seconds: 600,
             },
         }
     }

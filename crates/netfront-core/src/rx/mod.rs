@@ -16,11 +16,13 @@
 //! A packet may be ([`RxDrop`]: dropped, counted, its pages recycled) or the backend may be
 //! ([`RxBroken`]: the queue waits for a new connection).
 
+mod gate;
 mod packet;
 mod queue;
 #[cfg(test)]
 mod tests;
 
+pub use gate::PassGate;
 pub use packet::{
     MAX_FRAGMENTS, MAX_FRAME, MIN_FRAME, MIN_MSS, RxChecksum, RxDrop, RxFragment, RxPacket,
 };

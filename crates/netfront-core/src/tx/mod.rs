@@ -18,6 +18,7 @@
 
 mod completion;
 mod lent;
+mod order;
 mod plan;
 mod queue;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use lent::{
     CopyFailed, Multicast, StillMapped, Submission, SubmitError, TxBroken, TxCounters, TxMemory,
     TxResources,
 };
+pub use order::{Admission, SendOrder, Transition};
 pub use plan::{
     Fragment, Frame, HEADER_BYTES, MAX_EXTRAS, MAX_SLOTS, MIN_FRAME, Plan, PlannedSlot, Reject,
     Source, TxChecksum, TxPolicy, plan,

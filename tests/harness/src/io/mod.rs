@@ -13,12 +13,13 @@ use alloc::collections::BTreeMap;
 
 use spin::Mutex;
 
-use crate::ke::spinlock::LockOrder;
+use crate::ke::spinlock::{LockOrder, LocksTaken};
 
 /// State of the I/O manager.
 #[derive(Debug, Default)]
 pub(crate) struct Io {
     pub(crate) lock_order: LockOrder,
+    pub(crate) locks_taken: LocksTaken,
     /// What the harness knows of each device object.
     pub(crate) devices: Mutex<BTreeMap<usize, device::Device>>,
     pub(crate) irps: Mutex<BTreeMap<usize, irp::Record>>,

@@ -139,10 +139,11 @@ extern "win64" fn set_target_ex(dpc: *mut KDPC, number: *const PROCESSOR_NUMBER)
     expect_dpc(dpc);
     let group = field!(number, PROCESSOR_NUMBER, Group).load();
     let cpu = field!(number, PROCESSOR_NUMBER, Number).load();
-    if group != 0 || usize::from(cpu) >= kernel().sched.cpus().len() {
+    let index = super::processor::index_of(group, cpu).and_then(|index| u16::try_from(index).ok());
+    let Some(index) = index else {
         return STATUS_INVALID_PARAMETER;
-    }
-    field!(dpc, KDPC, Number).store(TARGETED + u16::from(cpu));
+    };
+    field!(dpc, KDPC, Number).store(TARGETED + index);
     0
 }
 

@@ -8,6 +8,7 @@ use spin::Mutex;
 use wdk_sys::{KLOCK_QUEUE_HANDLE, KSPIN_LOCK};
 
 use super::irql::DISPATCH;
+use crate::Harness;
 use crate::export::{Module, exports};
 use crate::field;
 use crate::host::context::kernel;
@@ -33,6 +34,37 @@ exports! { Module::Ntoskrnl;
 /// Pairs (held, then taken) seen so far; the reverse pair is a possible deadlock.
 #[derive(Debug, Default)]
 pub(crate) struct LockOrder(Mutex<BTreeSet<(usize, usize)>>);
+
+/// Addresses of the locks taken, while a test wants to know.
+#[derive(Debug, Default)]
+pub(crate) struct LocksTaken(Mutex<Option<BTreeSet<usize>>>);
+
+impl LocksTaken {
+    fn note(&self, lock: usize) {
+        if let Some(taken) = self.0.lock().as_mut() {
+            taken.insert(lock);
+        }
+    }
+}
+
+impl Harness {
+    /// Notes from now on which spin locks drivers take.
+    pub fn begin_noting_locks(&self) {
+        *self.kernel.io.locks_taken.0.lock() = Some(BTreeSet::new());
+    }
+
+    /// Addresses of the spin locks taken since [`Harness::begin_noting_locks`]; no more are noted.
+    #[must_use]
+    pub fn take_noted_locks(&self) -> BTreeSet<usize> {
+        self.kernel
+            .io
+            .locks_taken
+            .0
+            .lock()
+            .take()
+            .unwrap_or_default()
+    }
+}
 
 impl LockOrder {
     fn taken(&self, held: &[HeldLock], lock: usize) -> Option<usize> {
@@ -86,6 +118,7 @@ pub(crate) fn acquire(lock: usize) {
     }
     let mut held = kernel.sched.cpu().held.lock();
     let inverted = kernel.io.lock_order.taken(&held, lock);
+    kernel.io.locks_taken.note(lock);
     held.push(HeldLock {
         address: lock,
         caller,

@@ -143,6 +143,14 @@ fn leading_number(text: &str, base: u32) -> u32 {
 }
 
 /// What NDIS answers for a stored value asked for as `kind`. `None` if it cannot be had so.
+/// A keyword's value as NDIS reads a number for itself.
+pub(crate) fn integer(value: &Value) -> Option<u32> {
+    match convert(value, sys::NdisParameterInteger)? {
+        Answer::Integer(number) => Some(number),
+        Answer::Text(_) | Answer::MultiText(_) | Answer::Binary(_) => None,
+    }
+}
+
 fn convert(value: &Value, kind: i32) -> Option<Answer> {
     let wants_integer = matches!(
         kind,

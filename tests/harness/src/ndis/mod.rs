@@ -50,6 +50,7 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use spin::Mutex;
 
+pub use attribute_rules::{General, Rss};
 pub use attributes::Attributes;
 pub use configuration::KeywordRead;
 pub use error_log::ErrorLogEntry;

@@ -1,14 +1,21 @@
 //! `NdisGetRssProcessorInformation`: the processors RSS may use, at an offset and with a stride that differ from
 //! seed to seed, as the structure allows.
+//!
+//! Which ones they are follows from the standardized keywords of the adapter, which NDIS reads itself
+//! (ndis-contract.md 2.6), and from what the test says of this machine.
 
 use alloc::vec;
+use alloc::vec::Vec;
 use ndis_sys::{self as sys, NDIS_RSS_PROCESSOR, NDIS_RSS_PROCESSOR_INFO as Info, NDIS_STATUS};
-use wdk_sys::PROCESSOR_NUMBER;
 
-use super::{adapter, header};
+use super::adapter::{self, Adapter};
+use super::configuration::integer;
+use super::header;
+use super::protocol::Settings;
 use crate::export::{Module, exports, told_to_fail};
 use crate::field;
 use crate::host::context::kernel;
+use crate::ke::processor::{index_of, number_of};
 use crate::mem::guest::{Guest, write_bytes};
 
 exports! { Module::Ndis;
@@ -40,19 +47,59 @@ impl Shape {
     }
 }
 
+/// The processors RSS may use, by index, and what they follow from.
+#[derive(Debug)]
+struct RssSet {
+    base: u32,
+    last: u32,
+    most: usize,
+    node: u16,
+    profile: i32,
+    processors: Vec<u32>,
+}
+
+impl RssSet {
+    fn of(adapter: &Adapter, settings: &Settings, cpus: usize) -> Self {
+        let keyword = |name: &str, otherwise: u32| {
+            let stored = adapter.keywords.get(name);
+            let number = stored.and_then(|value| integer(&value));
+            number.unwrap_or(otherwise)
+        };
+        let cpus = u32::try_from(cpus).unwrap_or(1);
+        let place = |group: &str, number: &str, otherwise: u32| {
+            let known = number_of(otherwise);
+            let group = keyword(group, known.Group.into());
+            let number = keyword(number, known.Number.into());
+            // A number past the end of its group means the group's last processor.
+            let mut numbers = (0..=number.min(63)).rev();
+            numbers
+                .find_map(|number| index_of(u16::try_from(group).ok()?, u8::try_from(number).ok()?))
+        };
+        let told = u32::from(settings.rss_base).min(cpus - 1);
+        let base = place("*RssBaseProcGroup", "*RssBaseProcNumber", told).unwrap_or(told);
+        let last = place("*RssMaxProcGroup", "*RssMaxProcNumber", cpus - 1).unwrap_or(cpus - 1);
+        let most = keyword("*MaxRssProcessors", cpus).max(1) as usize;
+        let most = settings
+            .rss_processors
+            .map_or(most, |told| most.min(told.max(1)));
+        Self {
+            base,
+            last,
+            most,
+            node: u16::try_from(keyword("*NumaNodeId", 0xFFFF)).unwrap_or(0xFFFF),
+            profile: keyword("*RSSProfile", 4).cast_signed(),
+            processors: (base..=last.max(base)).take(most).collect(),
+        }
+    }
+}
+
 extern "win64" fn information(handle: usize, out: *mut Info, size: *mut usize) -> NDIS_STATUS {
     let fail = told_to_fail();
     let adapter = adapter::of(handle, "NdisGetRssProcessorInformation");
     let kernel = kernel();
     let settings = adapter.binding.settings();
-    let cpus = kernel.sched.cpus().len();
-    let base = settings
-        .rss_base
-        .min(u8::try_from(cpus - 1).unwrap_or(u8::MAX));
-    let available = cpus - usize::from(base);
-    let count = settings
-        .rss_processors
-        .map_or(available, |most| most.clamp(1, available));
+    let set = RssSet::of(&adapter, &settings, kernel.sched.cpus().len());
+    let count = set.processors.len();
     // The same shape for both calls of one adapter: the size is asked for first.
     let shape = Shape::choose(settings.rss_shape, count);
     let given = Guest::from(size).load();
@@ -73,24 +120,18 @@ extern "win64" fn information(handle: usize, out: *mut Info, size: *mut usize) -
         2,
         head,
     );
-    let number = |index: usize| PROCESSOR_NUMBER {
-        Group: 0,
-        Number: u8::try_from(index).unwrap_or(0),
-        Reserved: 0,
-    };
     let word = |value: usize| u32::try_from(value).unwrap_or(0);
-    field!(out, Info, RssBaseProcessor).store(number(usize::from(base)));
-    field!(out, Info, MaxNumRssProcessors).store(word(count));
-    field!(out, Info, PreferredNumaNode).store(0);
+    field!(out, Info, RssBaseProcessor).store(number_of(set.base));
+    field!(out, Info, MaxNumRssProcessors).store(word(set.most));
+    field!(out, Info, PreferredNumaNode).store(set.node);
     field!(out, Info, RssProcessorArrayOffset).store(word(shape.offset));
     field!(out, Info, RssProcessorCount).store(word(count));
     field!(out, Info, RssProcessorEntrySize).store(word(shape.stride));
-    field!(out, Info, RssMaxProcessor).store(number(cpus - 1));
-    // NdisRssProfileNUMAStatic.
-    field!(out, Info, RssProfile).store(4);
-    for index in 0..count {
+    field!(out, Info, RssMaxProcessor).store(number_of(set.last));
+    field!(out, Info, RssProfile).store(set.profile);
+    for (index, processor) in set.processors.iter().enumerate() {
         let at = (out as usize + shape.offset + index * shape.stride) as *mut NDIS_RSS_PROCESSOR;
-        field!(at, NDIS_RSS_PROCESSOR, ProcNum).store(number(usize::from(base) + index));
+        field!(at, NDIS_RSS_PROCESSOR, ProcNum).store(number_of(*processor));
         field!(at, NDIS_RSS_PROCESSOR, PreferenceIndex).store(0);
     }
     sys::NDIS_STATUS_SUCCESS

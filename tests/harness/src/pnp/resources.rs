@@ -152,8 +152,12 @@ fn grant(list: usize, resources: &mut Resources) -> Vec<Grant> {
             INTERRUPT => {
                 let message = flags & MESSAGE != 0;
                 let targeted = Guest::<u64>::new(slot + 24).load();
-                let everyone = (1_u64 << kernel().sched.cpus().len().min(63)) - 1;
-                let affinity = if targeted == 0 { everyone } else { targeted };
+                let group = Guest::<u16>::new(slot + 18).load();
+                let affinity = if targeted == 0 {
+                    crate::ke::processor::mask_of(group)
+                } else {
+                    targeted
+                };
                 let number = if message { vector } else { LINE_VECTOR };
                 vector += u32::from(message);
                 if vector > 0xDF {
@@ -172,7 +176,12 @@ fn grant(list: usize, resources: &mut Resources) -> Vec<Grant> {
                 grants.push(Grant {
                     kind,
                     flags,
-                    words: [u32::from(irql), number, mask[0], mask[1]],
+                    words: [
+                        u32::from(irql) | u32::from(group) << 16,
+                        number,
+                        mask[0],
+                        mask[1],
+                    ],
                 });
             }
             _ => {}

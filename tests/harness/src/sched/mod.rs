@@ -257,7 +257,9 @@ impl Sched {
     /// Driver code was interrupted by a real interrupt: runs what that makes due.
     #[cfg(not(feature = "linux"))]
     pub(crate) fn preempt_driver(&self) {
+        self.lock.acquire(self.cpu().index);
         self.preemption_point();
+        self.lock.release();
     }
 
     /// One turn of a busy wait: another processor must run before this one can go on.

@@ -31,7 +31,7 @@ const PEER: [u8; 6] = [0x02, 0, 0, 0, 0, 0x99];
 #[derive(Parser)]
 struct Options {
     /// Queues of the vif.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=8))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     queues: u16,
     /// Processors of the guest.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]

@@ -1,0 +1,232 @@
+//! Where frames go, and whose hash they carry.
+mod frames;
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use frames::{KEY, ethernet, ipv4_packet, ipv6, tcp, udp};
+use rss::{
+    FrameHash, HashType, HashTypes, IndirectionTable, SAMPLE, Steering, SteeringConfig, Toeplitz,
+    WRONG_MAX, hash_frame,
+};
+
+const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+fn frame(port: u16) -> Vec<u8> {
+    ethernet(0x0800, &ipv4_packet(A, B, 6, &[], 0, &tcp(port, 80)))
+}
+
+fn table() -> IndirectionTable<u16> {
+    IndirectionTable::new(&[10, 11, 12, 13]).unwrap()
+}
+
+fn on(types: HashTypes) -> Steering {
+    let mut steering = Steering::new();
+    let config = SteeringConfig {
+        types,
+        key: &KEY,
+        table: Some(table()),
+        default: Some(7),
+    };
+    steering.set(&config, false);
+    steering
+}
+
+/// Lets the backend be right for as long as each hash is checked.
+fn settle(steering: &mut Steering) {
+    let told = truth(&frame(9), HashTypes::NETIF);
+    for _ in 0..32 {
+        let _ = steering.steer(Some(told), 0x0800, || frame(9));
+    }
+}
+
+fn truth(frame: &[u8], types: HashTypes) -> FrameHash {
+    hash_frame(&Toeplitz::new(&KEY), frame, types).expect("a frame that is hashed")
+}
+
+#[test]
+fn nothing_is_steered_while_off() {
+    let mut steering = Steering::new();
+    let told = truth(&frame(1), HashTypes::ALL);
+    let steered = steering.steer(Some(told), 0x0800, || frame(1));
+    assert_eq!((steered.hash, steered.processor), (None, None));
+    let mut steering = on(HashTypes::ALL);
+    steering.clear();
+    assert_eq!(steering.steer(None, 0x0800, || frame(1)).hash, None);
+}
+
+#[test]
+fn hashes_are_computed_until_the_backend_is_believed() {
+    let mut steering = on(HashTypes::NETIF);
+    let wrong = FrameHash {
+        value: 1,
+        hash_type: HashType::TcpIpv4,
+    };
+    for port in 1..50 {
+        let right = truth(&frame(port), HashTypes::NETIF);
+        let steered = steering.steer(Some(wrong), 0x0800, || frame(port));
+        assert_eq!(steered.hash, Some(right));
+        assert_eq!(steered.processor, Some(table().lookup(right.value)));
+    }
+    let counters = steering.counters();
+    assert_eq!((counters.checked, counters.mismatches), (0, 0), "not asked");
+    assert_eq!(counters.computed, 49);
+}
+
+#[test]
+fn a_believed_backend_is_sampled() {
+    let mut steering = on(HashTypes::NETIF);
+    steering.believe(HashTypes::NETIF);
+    settle(&mut steering);
+    let before = steering.counters().checked;
+    let mut looked = 0_u32;
+    for port in 1..3201 {
+        let told = truth(&frame(port), HashTypes::NETIF);
+        let steered = steering.steer(Some(told), 0x0800, || {
+            looked += 1;
+            frame(port)
+        });
+        assert_eq!(steered.hash, Some(told));
+    }
+    assert_eq!(u64::from(looked), steering.counters().checked - before);
+    assert_eq!(looked, 3200 / SAMPLE);
+    assert_eq!(steering.counters().mismatches, 0);
+}
+
+#[test]
+fn wrong_hashes_are_put_right_counted_and_end_the_belief() {
+    let mut steering = on(HashTypes::NETIF);
+    steering.believe(HashTypes::NETIF);
+    settle(&mut steering);
+    let mut put_right = 0;
+    for port in 1..400 {
+        let right = truth(&frame(port), HashTypes::NETIF);
+        let wrong = FrameHash {
+            value: !right.value,
+            ..right
+        };
+        let steered = steering.steer(Some(wrong), 0x0800, || frame(port));
+        put_right += u32::from(steered.hash == Some(right));
+    }
+    assert!(steering.is_deceived());
+    assert_eq!(steering.counters().mismatches, u64::from(WRONG_MAX));
+    // One in SAMPLE until it was enough, then all.
+    assert_eq!(put_right, WRONG_MAX + 399 - WRONG_MAX * SAMPLE);
+    // A new start.
+    steering.believe(HashTypes::NETIF);
+    assert!(!steering.is_deceived());
+}
+
+#[test]
+fn frames_from_before_a_change_are_no_mismatches() {
+    let mut steering = on(HashTypes::NETIF);
+    steering.believe(HashTypes::NETIF);
+    for port in 1..200 {
+        let right = truth(&frame(port), HashTypes::NETIF);
+        let old = FrameHash {
+            value: right.value ^ 5,
+            ..right
+        };
+        assert_eq!(
+            steering.steer(Some(old), 0x0800, || frame(port)).hash,
+            Some(right)
+        );
+    }
+    assert_eq!(steering.counters().mismatches, 0);
+    assert!(!steering.is_deceived());
+    // They cannot go on for ever, though.
+    let wrong = FrameHash {
+        value: 0,
+        hash_type: HashType::TcpIpv4,
+    };
+    for port in 1..1000 {
+        let _ = steering.steer(Some(wrong), 0x0800, || frame(port));
+    }
+    assert!(steering.is_deceived());
+}
+
+#[test]
+fn a_new_table_alone_keeps_the_belief() {
+    let mut steering = on(HashTypes::NETIF);
+    steering.believe(HashTypes::NETIF);
+    settle(&mut steering);
+    let config = SteeringConfig {
+        types: HashTypes::NETIF,
+        key: &KEY,
+        table: Some(IndirectionTable::new(&[3, 4]).unwrap()),
+        default: None,
+    };
+    steering.set(&config, true);
+    for port in 1..100 {
+        let told = truth(&frame(port), HashTypes::NETIF);
+        let steered = steering.steer(Some(told), 0x0800, || frame(port));
+        assert_eq!(
+            steered.processor,
+            Some(if told.value & 1 == 0 { 3 } else { 4 })
+        );
+    }
+    assert!(steering.counters().from_backend > 0);
+}
+
+/// The backend knows no UDP types: where they are wanted its value by addresses is not the answer.
+#[test]
+fn types_the_backend_cannot_tell_apart_are_computed() {
+    let packet = ipv4_packet(A, B, 17, &[], 0, &udp(5, 6));
+    let datagram = ethernet(0x0800, &packet);
+    let by_addresses = truth(&datagram, HashTypes::NETIF);
+    assert_eq!(by_addresses.hash_type, HashType::Ipv4);
+    let mut steering = on(HashTypes::ALL);
+    steering.believe(HashTypes::NETIF);
+    settle(&mut steering);
+    for _ in 0..100 {
+        let steered = steering.steer(Some(by_addresses), 0x0800, || datagram.clone());
+        assert_eq!(steered.hash, Some(truth(&datagram, HashTypes::ALL)));
+    }
+    assert_eq!(steering.counters().mismatches, 0);
+    // TCP over IPv4 needs no second look even so.
+    for port in 1..100 {
+        let told = truth(&frame(port), HashTypes::NETIF);
+        assert_eq!(
+            steering.steer(Some(told), 0x0800, || frame(port)).hash,
+            Some(told)
+        );
+    }
+    assert!(steering.counters().from_backend > 0);
+}
+
+/// netback gives whatever is not IPv4 an IPv6 type.
+#[test]
+fn a_frame_that_is_no_ip_has_no_hash_whatever_the_backend_says() {
+    let told = FrameHash {
+        value: 0x1234_5678,
+        hash_type: HashType::Ipv6,
+    };
+    let arp = ethernet(0x0806, &[0; 28]);
+    let mut steering = on(HashTypes::NETIF);
+    steering.believe(HashTypes::NETIF);
+    settle(&mut steering);
+    for _ in 0..100 {
+        let steered = steering.steer(Some(told), 0x0806, || arp.clone());
+        assert_eq!((steered.hash, steered.processor), (None, Some(7)));
+    }
+}
+
+#[test]
+fn hashing_without_a_table_steers_nothing() {
+    let mut steering = Steering::new();
+    let config = SteeringConfig {
+        types: HashTypes::ALL,
+        key: &KEY,
+        table: None,
+        default: None,
+    };
+    steering.set(&config, false);
+    let address = |last| Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, 0, last);
+    let frame = ipv6(address(1), address(2), 17, &udp(1, 2));
+    let steered = steering.steer(None, 0x86DD, || frame.clone());
+    let hash_type = steered.hash.map(|hash| hash.hash_type);
+    assert_eq!(
+        (hash_type, steered.processor),
+        (Some(HashType::UdpIpv6), None)
+    );
+}
