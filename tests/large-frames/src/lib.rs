@@ -265,7 +265,7 @@ mod tests {
             (out.segments, out.bytes.len(), out.header),
             (3, 54 + 230, 54)
         );
-        assert_eq!(out.large, 100 | 34 << 20 | LARGE_V2);
+        assert_eq!(out.large, 0x64 | 34 << 20 | LARGE_V2);
         assert_eq!(
             (out.bytes[16], out.bytes[17], out.bytes[47]),
             (0, 0, ACK | PSH)
