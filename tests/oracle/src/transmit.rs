@@ -184,7 +184,13 @@ pub fn finish(mut wire: OnWire, offered: Offered) -> Result<Vec<Vec<u8>>, Unfini
         if !checksum::is_blank(&wire.bytes, &found, &transport, length) {
             return Err(Unfinished::PseudoHeader);
         }
-        return segment::segments(&wire.bytes, mss.into()).map_err(|_| Unfinished::GsoKind);
+        let mut all =
+            segment::segments(&wire.bytes, mss.into()).map_err(|_| Unfinished::GsoKind)?;
+        for short in all.iter_mut().filter(|frame| frame.len() < SHORTEST) {
+            // Whoever cuts also pads.
+            short.resize(SHORTEST, 0);
+        }
+        return Ok(all);
     }
     let found = found
         .filter(|found| !found.fragment)
@@ -508,6 +514,23 @@ mod tests {
         let tcp = found.transport(&wire.bytes).expect("TCP");
         checksum::blank(&mut wire.bytes, &found, &tcp, found.end - tcp.start);
         (asked, wire)
+    }
+
+    #[test]
+    fn a_short_last_segment_is_padded_by_whoever_cuts() {
+        let (mut asked, mut wire) = large();
+        asked.large_send = LargeSend {
+            mss: 3999,
+            ..LargeSend::read(asked.large_send).unwrap()
+        }
+        .slot();
+        wire.gso = Some((3999, Version::V4));
+        let due = expected(&asked, Tagging::default()).expect("sound");
+        assert_eq!(
+            due.iter().map(Vec::len).collect::<Vec<_>>(),
+            [54 + 3999, 60]
+        );
+        assert_eq!(finish(wire, ALL), Ok(due));
     }
 
     #[test]

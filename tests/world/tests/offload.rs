@@ -87,14 +87,14 @@ fn large(packet: &Packet, mss: u64, piece: usize) -> SendList {
 
 /// What reaches the network behind a backend, cut and completed as its card would.
 fn on_the_wire(frames: Vec<(Vec<u8>, FrameMeta)>) -> Vec<Vec<u8>> {
-    let finish = |(mut frame, meta): (Vec<u8>, FrameMeta)| match meta.gso {
-        Some(gso) => segment(&frame, gso).expect("it can be cut"),
-        None => {
-            if meta.csum_blank {
-                complete_checksum(&mut frame).expect("it can be completed");
-            }
-            vec![frame]
+    let finish = |(mut frame, meta): (Vec<u8>, FrameMeta)| {
+        if let Some(gso) = meta.gso {
+            return segment(&frame, gso).expect("it can be cut");
         }
+        if meta.csum_blank {
+            complete_checksum(&mut frame).expect("it can be completed");
+        }
+        vec![frame]
     };
     frames.into_iter().flat_map(finish).collect()
 }

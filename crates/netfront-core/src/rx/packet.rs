@@ -78,8 +78,8 @@ pub struct RxPacket<'p> {
     pub length: u32,
     /// Checksum.
     pub checksum: RxChecksum,
-    /// That it is several segments in one. `mss` is at least [`MIN_MSS`] and below `length`; that
-    /// the headers fit it is not checked.
+    /// That it is to be cut, and so has no right checksum yet. `mss` is at least [`MIN_MSS`]; that
+    /// the headers fit it, and that there is more than one segment, is not checked.
     pub gso: Option<Gso>,
     /// Its Toeplitz hash, as the backend computed it.
     pub hash: Option<(HashKind, u32)>,
@@ -192,8 +192,8 @@ impl Assembly {
             fragments: self.fragments(),
             length: self.length,
             checksum,
-            // One segment is not several.
-            gso: self.gso.filter(|gso| u32::from(gso.mss) < self.length),
+            // One segment too: backends that set no checksum flags leave its checksum blank.
+            gso: self.gso,
             hash: self
                 .hash
                 .and_then(|hash| Some((hash.toeplitz_kind()?, hash.value))),

@@ -1,6 +1,6 @@
 //! The proof itself: traffic both ways, and the books over it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use harness::ndis::{ReceivePolicy, Received, SendOptions};
 use harness::{DeviceId, SECOND, Value};
@@ -79,10 +79,26 @@ pub struct Proof {
     received: ToGuest,
     tagging: Tagging,
     hashes_ignored: bool,
+    /// The last frames for the guest, for the message when one is wrong.
+    recent: VecDeque<(Came, FrameMeta)>,
 }
 
+/// Frames for the guest that are remembered.
+const RECENT: usize = 256;
 /// Bytes for the guest in one round: less than the backend keeps for a queue.
 const ROUND: usize = 300 * 1024;
+
+/// Pages of the driver that the frames of one round may take: it has 384 beside those on the ring, and each segment
+/// that it cuts takes one at least.
+const PAGES: usize = 300;
+
+/// Pages that a frame may take.
+fn pages_of(came: &Came) -> usize {
+    came.gso.map_or(4, |(mss, _)| {
+        let mss = usize::from(mss);
+        18 + came.bytes.len().div_ceil(mss) * (1 + (mss + 140) / 4096)
+    })
+}
 
 impl Proof {
     /// Boots a machine whose interface `config` describes, with these keywords, and brings the interface up. The
@@ -150,6 +166,7 @@ impl Proof {
             received: ToGuest::default(),
             tagging: Tagging::default(),
             hashes_ignored: false,
+            recent: VecDeque::new(),
             world,
             device,
             rig,
@@ -253,14 +270,19 @@ impl Proof {
         ];
         let policy = self.rng.pick(&policies);
         self.world.protocol(self.device).set_receive_policy(policy);
-        let mut bytes = 0;
+        let (mut bytes, mut pages) = (0, 0);
         for _ in 0..self.rng.below(64) {
             let (frame, meta, came) = self.offer.frame();
             bytes += frame.len();
-            if bytes > ROUND {
+            pages += pages_of(&came);
+            if bytes > ROUND || pages > PAGES {
                 break;
             }
             self.received.offered(&came, &self.terms);
+            if self.recent.len() == RECENT {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((came, meta));
             self.rig.send(frame, meta);
         }
         for _ in 0..self.rng.below(4) {
@@ -326,7 +348,8 @@ impl Proof {
                 told.slots[slots::HASH_VALUE] = 0;
             }
             if let Err(fault) = self.received.told(&told, &self.terms) {
-                self.fail(&Fault::List(fault), &told);
+                let came = self.came_of(&told);
+                self.fail(&Fault::List(fault), &(told, came));
             }
         }
         let sends = self.world.protocol(self.device).take_sent();
@@ -335,6 +358,16 @@ impl Proof {
                 self.fail(&Fault::Failed(sent.status), &sent);
             }
         }
+    }
+
+    /// Of recent frames, the ones that a list may be of: same addresses and ports, and so many bytes.
+    fn came_of(&self, told: &Told) -> Vec<(FrameMeta, usize)> {
+        let flow = oracle::packet::flow(&told.bytes);
+        self.recent
+            .iter()
+            .filter(|(came, _)| oracle::packet::flow(&came.bytes) == flow)
+            .map(|(came, meta)| (*meta, came.bytes.len()))
+            .collect()
     }
 
     fn fail(&self, fault: &Fault, what: &dyn core::fmt::Debug) -> ! {

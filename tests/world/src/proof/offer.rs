@@ -28,6 +28,9 @@ pub struct Agreed {
     pub flags: bool,
 }
 
+/// Most bytes of headers of a large frame: 14, 40 with 80 of extensions, 60.
+pub(crate) const HEADERS: usize = 200;
+
 /// Makes frames for the guest.
 #[derive(Debug)]
 pub struct Offer {
@@ -120,13 +123,13 @@ impl Offer {
     fn large(&mut self, version: Version) -> Came {
         let rng = &mut self.generator.rng;
         let mss = match rng.below(3) {
-            0 => rng.between(88, 536),
-            _ => rng.between(536, self.longest - 14 - 140),
+            0 => rng.between(300, 536),
+            _ => rng.between(536, self.longest - HEADERS),
         };
         let payload = match rng.below(4) {
-            0 => 65_535 - 140,
+            0 => 65_535 - HEADERS,
             1 => rng.between(1, mss),
-            _ => rng.between(mss + 1, 65_535 - 140),
+            _ => rng.between(mss + 1, 65_535 - HEADERS),
         };
         let odd = rng.chance(4);
         let mut bytes = self.generator.large(Large {

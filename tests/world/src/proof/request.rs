@@ -15,6 +15,8 @@ use oracle::receive::Verified;
 use oracle::slots;
 use oracle::transmit::{self, Asked};
 
+use super::offer::HEADERS;
+
 /// Value of a two-bit field of `NDIS_OFFLOAD` that is on: `NDIS_OFFLOAD_SUPPORTED`, `NDIS_OFFLOAD_SET_ON`.
 const ON: u32 = 1;
 
@@ -318,11 +320,11 @@ impl Ask {
 
     fn large(&mut self, version: Version, sends: Sends) -> Request {
         let rng = &mut self.generator.rng;
-        // The IP length counts the headers too, 60 and 60 bytes at most, or 80 bytes of extensions.
-        let most = sends.most.min(65_535 - 140);
+        // The IP length counts the headers too.
+        let most = sends.most.min(65_535 - HEADERS);
         let mss = match rng.below(4) {
             0 => rng.between(88, 600),
-            _ => rng.between(536, (self.longest - 14 - 140).max(537)),
+            _ => rng.between(536, (self.longest - HEADERS).max(537)),
         };
         let least = mss * sends.segments.saturating_sub(1) + 1;
         let payload = match rng.below(4) {
@@ -332,7 +334,7 @@ impl Ask {
         };
         let mut bytes = self.generator.large(Large {
             version,
-            payload: payload.min(65_535 - 140),
+            payload: payload.min(65_535 - HEADERS),
             ip_options: sends.ip_options,
             tcp_options: sends.tcp_options,
             any_flags: true,

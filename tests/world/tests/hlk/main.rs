@@ -1,6 +1,7 @@
 //! Analogues of the HLK's LAN tests, each named after the one it stands for (docs/hlk.md has the table).
 
 mod addresses;
+mod offloads;
 mod oids;
 mod packets;
 mod statistics;
