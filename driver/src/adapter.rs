@@ -527,6 +527,12 @@ impl Adapter {
             if next != way && !run.is_empty() {
                 let run = core::mem::take(&mut run);
                 self.send_run(way, run, done, &mut stale, irql);
+                if !stale.is_empty() {
+                    // What comes after it may be of the same flow: it waits for its turn.
+                    stale.push_back(list);
+                    stale.append(lists);
+                    return stale;
+                }
             }
             way = next;
             run.push_back(list);

@@ -51,6 +51,17 @@ impl Wakeups {
     }
 }
 
+/// What a waiter wants of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The bytes.
+    Bytes,
+    /// The name of a new transaction.
+    Transaction,
+    /// That it was done. Such a request needs no buffer, so that what ends something can always be sent.
+    Done,
+}
+
 /// A successful answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Answer {
@@ -58,14 +69,15 @@ pub(super) enum Answer {
     Bytes(usize),
     /// A transaction was started.
     Started(TransactionId),
+    /// It was done.
+    Done,
 }
 
 /// Somebody who waits for an answer.
 #[derive(Debug)]
 pub(super) struct Waiter {
     handle: RequestHandle,
-    /// The answer is a new transaction.
-    starts: bool,
+    wanted: Wanted,
     /// Where the answer's bytes go.
     pub(super) buffer: PoolSlice<u8>,
     pub(super) answer: Option<core::result::Result<Answer, Failure>>,
@@ -129,7 +141,7 @@ impl Link {
     pub(super) fn queue(
         &mut self,
         buffer: PoolSlice<u8>,
-        starts: bool,
+        wanted: Wanted,
         submit: impl FnOnce(&mut Self, &[u8]) -> core::result::Result<RequestHandle, Refusal>,
     ) -> (Queued, Wakeups) {
         if self.closed {
@@ -149,7 +161,7 @@ impl Link {
         if let Some(place) = self.waiters.get_mut(index) {
             *place = Some(Waiter {
                 handle,
-                starts,
+                wanted,
                 buffer,
                 answer: None,
             });
@@ -341,20 +353,23 @@ impl From<Refusal> for Failure {
 impl Waiter {
     fn settle(&mut self, result: core::result::Result<xenstore::client::Reply<'_>, RequestError>) {
         self.answer = Some(match result {
-            Ok(reply) if self.starts => reply
-                .transaction()
-                .map(Answer::Started)
-                .map_err(|_| Failure::Malformed),
-            Ok(reply) => {
-                let value = reply.value();
-                match self.buffer.get_mut(..value.len()) {
-                    Some(room) => {
-                        room.copy_from_slice(value);
-                        Ok(Answer::Bytes(value.len()))
+            Ok(reply) => match self.wanted {
+                Wanted::Done => Ok(Answer::Done),
+                Wanted::Transaction => reply
+                    .transaction()
+                    .map(Answer::Started)
+                    .map_err(|_| Failure::Malformed),
+                Wanted::Bytes => {
+                    let value = reply.value();
+                    match self.buffer.get_mut(..value.len()) {
+                        Some(room) => {
+                            room.copy_from_slice(value);
+                            Ok(Answer::Bytes(value.len()))
+                        }
+                        None => Err(Failure::Malformed),
                     }
-                    None => Err(Failure::Malformed),
                 }
-            }
+            },
             Err(RequestError::Store(error)) => Err(Failure::Store(error)),
             Err(RequestError::Disconnected) => Err(Failure::Disconnected),
         });

@@ -18,7 +18,7 @@ mod request;
 mod transaction;
 mod watch;
 
-pub(crate) use request::{Failure, REPLY_MAX, Within};
+pub(crate) use request::{Failure, Within};
 pub(crate) use transaction::TransactionHandle;
 pub(crate) use watch::{Notice, WatchHandle};
 

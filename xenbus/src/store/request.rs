@@ -13,14 +13,14 @@ use xenstore::error::StoreError;
 use xenstore::path::Path;
 use xenstore::wire::{PAYLOAD_MAX, Strings};
 
-use super::link::{Answer, Link, Queued, Refusal, StoreClient, Waiter};
+use super::link::{Answer, Link, Queued, Refusal, StoreClient, Waiter, Wanted};
 use super::transaction::TransactionHandle;
 use super::{Store, TIMEOUT};
 use crate::TAG;
 use crate::grants::Owner;
 
 /// Most bytes of an answer.
-pub(crate) const REPLY_MAX: usize = PAYLOAD_MAX;
+const REPLY_MAX: usize = PAYLOAD_MAX;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,15 +104,6 @@ impl Text {
     /// The memory, for the answer.
     pub(super) fn into_bytes(self) -> PoolSlice<u8> {
         self.bytes
-    }
-
-    /// A request that names no path.
-    fn none() -> Result<Self, Failure> {
-        Ok(Self {
-            bytes: PoolSlice::try_from_fn(TAG, REPLY_MAX, |_| 0)?,
-            path: 0,
-            value: 0,
-        })
     }
 }
 
@@ -217,8 +208,7 @@ impl Store {
 
     /// Has xenstored forget the watches and transactions of an earlier driver, or of this one.
     pub(crate) fn forget_earlier(&self, irql: &mut Passive<'_>) -> Result<(), Failure> {
-        let text = Text::none()?;
-        self.send(text.bytes, false, irql, |link, _| {
+        self.send(nothing()?, Wanted::Done, irql, |link, _| {
             Ok(link.client.reset_watches()?)
         })
         .map(drop)
@@ -238,7 +228,7 @@ impl Store {
         ) -> Result<RequestHandle, xenstore::client::SubmitError>,
     ) -> Result<Reply, Failure> {
         let (path_len, value_len) = (text.path, text.value);
-        let waiter = self.send(text.bytes, false, irql, |link, bytes| {
+        let waiter = self.send(text.bytes, Wanted::Bytes, irql, |link, bytes| {
             let id = within.find(link)?;
             let (path, rest) = bytes.split_at_checked(path_len).unwrap_or_default();
             let path = Path::from_bytes(path).map_err(|_| Refusal::Failed(Failure::BadPath))?;
@@ -252,7 +242,7 @@ impl Store {
     pub(super) fn send(
         &self,
         mut buffer: PoolSlice<u8>,
-        starts: bool,
+        wanted: Wanted,
         irql: &mut Passive<'_>,
         submit: impl Fn(&mut Link, &[u8]) -> Result<RequestHandle, Refusal>,
     ) -> Result<Waiter, Failure> {
@@ -260,7 +250,7 @@ impl Store {
         let index = loop {
             let (queued, wakeups) = self
                 .link
-                .with(irql, |link, _| link.queue(buffer, starts, &submit));
+                .with(irql, |link, _| link.queue(buffer, wanted, &submit));
             self.wake(&wakeups, irql);
             buffer = match queued {
                 Queued::As(index) => break index,
@@ -309,9 +299,14 @@ impl Waiter {
                 len,
             }),
             Some(Err(failure)) => Err(failure),
-            Some(Ok(Answer::Started(_))) | None => Err(Failure::Malformed),
+            Some(Ok(Answer::Started(_) | Answer::Done)) | None => Err(Failure::Malformed),
         }
     }
+}
+
+/// The buffer of a request without bytes whose answer has none that matter: no memory is taken for it.
+pub(super) fn nothing() -> Result<PoolSlice<u8>, Failure> {
+    Ok(PoolSlice::try_from_fn(TAG, 0, |_| 0)?)
 }
 
 /// Time to the deadline.

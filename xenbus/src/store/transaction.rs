@@ -1,14 +1,12 @@
 //! Transactions under way, and who started them.
 
 use nt::irql::Passive;
-use nt::pool::PoolSlice;
 use xenstore::client::TransactionId;
 use xenstore::error::StoreError;
 
-use super::link::Answer;
-use super::request::{Failure, REPLY_MAX};
+use super::link::{Answer, Wanted};
+use super::request::{Failure, nothing};
 use super::{Store, link::Refusal};
-use crate::TAG;
 use crate::grants::Owner;
 
 /// Transactions at a time: xenstored's quota for a guest.
@@ -99,8 +97,7 @@ impl Store {
         owner: Owner,
         irql: &mut Passive<'_>,
     ) -> Result<TransactionHandle, Failure> {
-        let buffer = PoolSlice::try_from_fn(TAG, REPLY_MAX, |_| 0)?;
-        let waiter = self.send(buffer, true, irql, |link, _| {
+        let waiter = self.send(nothing()?, Wanted::Transaction, irql, |link, _| {
             if !link.transactions.has_room() {
                 return Err(Refusal::Failed(Failure::NoRoom));
             }
@@ -145,8 +142,7 @@ impl Store {
     }
 
     fn end(&self, id: TransactionId, commit: bool, irql: &mut Passive<'_>) -> Result<(), Failure> {
-        let buffer = PoolSlice::try_from_fn(TAG, REPLY_MAX, |_| 0)?;
-        let ended = self.send(buffer, false, irql, |link, _| {
+        let ended = self.send(nothing()?, Wanted::Done, irql, |link, _| {
             Ok(link.client.transaction_end(id, commit)?)
         });
         match ended {

@@ -3,15 +3,13 @@
 use core::time::Duration;
 
 use nt::irql::{AtMostDispatch, Passive};
-use nt::pool::PoolSlice;
 use nt::status::Result as NtResult;
 use xenstore::client::{UnwatchError, WatchError, WatchId};
 use xenstore::path::Path;
 
 use super::Store;
-use super::link::Refusal;
-use super::request::{Failure, Text};
-use crate::TAG;
+use super::link::{Refusal, Wanted};
+use super::request::{Failure, Text, nothing};
 use crate::callback::WatchTarget;
 use crate::grants::Owner;
 use crate::owned::Storage;
@@ -160,7 +158,7 @@ impl Store {
         let text = Text::new(path, &[])?;
         let len = path.len();
         let made = core::cell::Cell::new(None);
-        let sent = self.send(text.into_bytes(), false, irql, |link, bytes| {
+        let sent = self.send(text.into_bytes(), Wanted::Done, irql, |link, bytes| {
             if !link.watches.has_room() {
                 return Err(Refusal::Failed(Failure::NoRoom));
             }
@@ -217,8 +215,7 @@ impl Store {
     }
 
     fn tell_unwatch(&self, id: WatchId, irql: &mut Passive<'_>) -> Result<(), Failure> {
-        let buffer = PoolSlice::try_from_fn(TAG, super::REPLY_MAX, |_| 0)?;
-        let sent = self.send(buffer, false, irql, |link, _| {
+        let sent = self.send(nothing()?, Wanted::Done, irql, |link, _| {
             match link.client.unwatch(id) {
                 Ok(Some(request)) => Ok(request),
                 // xenstored had forgotten it.

@@ -168,15 +168,14 @@ pub(crate) fn run_other(cpu: u32) -> ! {
     interrupts::enable();
     loop {
         let body = BODIES[cpu as usize].lock().take();
-        match body {
-            Some(body) => body(),
-            None => {
-                interrupts::disable();
-                if BODIES[cpu as usize].lock().is_none() {
-                    interrupts::enable_and_hlt();
-                } else {
-                    interrupts::enable();
-                }
+        if let Some(body) = body {
+            body();
+        } else {
+            interrupts::disable();
+            if BODIES[cpu as usize].lock().is_none() {
+                interrupts::enable_and_hlt();
+            } else {
+                interrupts::enable();
             }
         }
         paging::catch_up();

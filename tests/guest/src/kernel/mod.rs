@@ -72,13 +72,14 @@ extern "sysv64" fn start(start_info: u64) -> ! {
         "command_line": info.command_line,
     }));
     x86_64::instructions::interrupts::enable();
-    match settings.case {
-        Case::Kernel => end(self_test(settings.cpus, memory.drivers.start)),
-        _ => {
-            let drivers = info.module().unwrap_or_default();
-            let result = run::run(&settings, memory, drivers);
-            end(result.as_ref().map(|()| ()).map_err(|error| &**error))
-        }
+    if settings.case == Case::Kernel {
+        end(self_test(settings.cpus, memory.drivers.start));
+    }
+    let drivers = info.module().unwrap_or_default();
+    let result = run::run(&settings, memory, drivers);
+    match result {
+        Ok(()) => end(Ok(())),
+        Err(error) => end(Err(&error)),
     }
 }
 

@@ -167,8 +167,8 @@ fn connected(system: &System) -> Option<DeviceId> {
 }
 
 fn text_of(mac: [u8; 6]) -> String {
-    let [a, b, c, d, e, f] = mac;
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    let bytes = mac.map(|byte| format!("{byte:02x}"));
+    bytes.join(":")
 }
 
 fn demo(guest: &mut Guest, settings: &Settings) -> Result<()> {
