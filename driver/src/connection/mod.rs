@@ -651,7 +651,7 @@ impl<'a> Worker<'a> {
 
     fn log(&self, notice: Notice) {
         match notice {
-            Notice::Connected => nt::log_info!("{notice:?}"),
+            Notice::Connected => nt::log_info!("{notice:?}, {} queues", self.queues),
             Notice::NoBackend | Notice::BackendClosed => nt::log_warn!("{notice:?}"),
             Notice::Timeout(_) => {
                 nt::log_error!("{notice:?}");

@@ -159,6 +159,8 @@ impl Ledger {
     }
 
     pub(crate) fn push(&self, violation: Violation) {
+        #[cfg(not(feature = "linux"))]
+        crate::host::bare::host().print(&alloc::format!("VIOLATION {violation}"));
         self.found.lock().push(violation);
     }
 }

@@ -188,6 +188,17 @@ impl Xen {
             .unwrap_or(0)
     }
 
+    /// Rules broken so far, and what the backends are doing.
+    #[must_use]
+    pub fn story(&self) -> String {
+        let mut text = format!("xen: {:?} {:?}\n", self.machine.violations(), self.faults);
+        for (handle, vif) in &self.vifs {
+            let (state, rules) = (vif.backend.state(), vif.backend.rules().all());
+            text.push_str(&format!("vif {handle}: {state:?} {rules:?}\n"));
+        }
+        text
+    }
+
     /// What the guest and the backends have not given back.
     #[must_use]
     pub fn leaks(&self) -> LeakReport {

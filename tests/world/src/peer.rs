@@ -8,7 +8,7 @@ use netback_model::{FrameMeta, Wire, complete_checksum, segment};
 use crate::capture::Capture;
 use crate::machine::lock;
 use crate::network::Network;
-use crate::stack::Stack;
+use cases::Stack;
 
 /// What passed a peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

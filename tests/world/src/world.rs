@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use harness::ndis::Protocol;
-use harness::{DeviceId, DriverId, Harness, NodeState, RootDevice, SECOND, Stop, Value};
+use cases::System;
+use harness::{DeviceId, Harness, SECOND, Stop};
 use netback_model::{Config, Preset};
 
 use crate::machine::{Xen, XenPlatform};
@@ -126,42 +126,49 @@ impl Builder {
         };
         let xenbus = load("xenbus.sys", "xenbus");
         let netfront = load("netfront.sys", "netfront");
+        let (seed, xen) = (self.seed, platform.clone());
+        let below = Box::new(move || format!("seed {seed}\n{}", xen.with(|xen| xen.story())));
         World {
             platform,
-            harness,
-            seed: self.seed,
-            xenbus,
-            netfront,
-            entered: Vec::new(),
-            lenient: false,
-            bus: None,
-            children: Vec::new(),
+            system: System::new(harness, xenbus, netfront, below),
         }
     }
 }
 
-/// A child of the bus, as the plug and play manager keeps it.
-#[derive(Clone, Copy, Debug)]
-struct Child {
-    device: DeviceId,
-    /// It has not been removed: `AddDevice` of `netfront.sys` succeeded, or there was no driver for it.
-    attached: bool,
-}
-
-/// One machine with both drivers.
+/// One machine with both drivers, on the simulated Xen. What Windows does is [`System`]'s.
 #[derive(Debug)]
 pub struct World {
     platform: XenPlatform,
-    harness: Harness,
-    seed: u64,
-    xenbus: DriverId,
-    netfront: DriverId,
-    /// Drivers whose `DriverEntry` succeeded.
-    entered: Vec<DriverId>,
-    /// Drivers may fail to start.
-    lenient: bool,
-    bus: Option<DeviceId>,
-    children: Vec<Child>,
+    system: System,
+}
+
+impl core::ops::Deref for World {
+    type Target = System;
+
+    fn deref(&self) -> &System {
+        &self.system
+    }
+}
+
+impl core::ops::DerefMut for World {
+    fn deref_mut(&mut self) -> &mut System {
+        &mut self.system
+    }
+}
+
+impl cases::Machine for World {
+    fn system(&self) -> &System {
+        &self.system
+    }
+
+    fn system_mut(&mut self) -> &mut System {
+        &mut self.system
+    }
+
+    fn expected_hash(&self, handle: u32, frame: &[u8]) -> Option<u32> {
+        let hash = self.xen(|xen| xen.vifs.get(&handle)?.backend.hash_state().hash(frame));
+        hash.map(|hash| hash.value)
+    }
 }
 
 impl Drop for World {
@@ -191,37 +198,39 @@ impl World {
         }
     }
 
-    /// The harness.
-    pub const fn harness(&self) -> &Harness {
-        &self.harness
+    // Not through `DerefMut`, so that arguments may ask the world for the device.
+
+    /// [`System::disable_interface`].
+    pub fn disable_interface(&mut self, device: DeviceId) {
+        self.system.disable_interface(device);
+    }
+
+    /// [`System::enable_interface`].
+    pub fn enable_interface(&mut self, device: DeviceId) {
+        self.system.enable_interface(device);
+    }
+
+    /// [`System::surprise_remove_interface`].
+    pub fn surprise_remove_interface(&mut self, device: DeviceId) {
+        self.system.surprise_remove_interface(device);
+    }
+
+    /// [`System::stop_interface`].
+    pub fn stop_interface(&mut self, device: DeviceId) {
+        self.system.stop_interface(device);
+    }
+
+    /// Has something happen on the other side of Xen at a time to come.
+    pub fn at(&self, time: u64, action: impl FnOnce(&mut Xen) + Send + 'static) {
+        let platform = self.platform.clone();
+        self.harness()
+            .machine()
+            .at(time, move || platform.with(action));
     }
 
     /// Xen, XenStore and the backends.
     pub fn xen<R>(&self, body: impl FnOnce(&mut Xen) -> R) -> R {
         self.platform.with(body)
-    }
-
-    /// The platform device, once it is there.
-    ///
-    /// # Panics
-    /// Before [`World::plug_bus`].
-    pub fn bus(&self) -> DeviceId {
-        self.bus.expect("the bus is plugged")
-    }
-
-    /// Devices of the interfaces, in the order they came.
-    pub fn interfaces(&self) -> Vec<DeviceId> {
-        self.children.iter().map(|child| child.device).collect()
-    }
-
-    /// The protocol above an interface.
-    ///
-    /// # Panics
-    /// When the interface has no adapter.
-    pub fn protocol(&self, device: DeviceId) -> Protocol<'_> {
-        self.harness
-            .protocol_of(device)
-            .unwrap_or_else(|| panic!("no adapter\n{}", self.story()))
     }
 
     /// A backend's settings for interface `handle`.
@@ -233,247 +242,6 @@ impl World {
     /// Adds an interface, as `xl network-attach` does. Windows hears of it when the bus driver does.
     pub fn add_vif(&self, config: Config, network: impl Network + 'static) {
         self.xen(|xen| xen.add_vif(config, Box::new(network)));
-    }
-
-    /// Turns RSS on for an interface: hashed flows go to these processors. Returns the NDIS status.
-    pub fn set_rss(&self, device: DeviceId, processors: &[u8]) -> i32 {
-        let value = crate::rss::parameters(processors);
-        let result = self
-            .protocol(device)
-            .set(ndis_sys::OID_GEN_RECEIVE_SCALE_PARAMETERS, value);
-        self.expect("OID_GEN_RECEIVE_SCALE_PARAMETERS", result)
-            .status
-    }
-
-    /// Everything the drivers said, and every rule they broke: for messages of failing tests.
-    pub fn story(&self) -> String {
-        let mut text = format!("seed {}\n", self.seed);
-        for line in self.harness.log() {
-            text.push_str(&format!("{:>12} {}\n", line.time, line.text));
-        }
-        for violation in self.harness.violations() {
-            text.push_str(&format!("VIOLATION {violation}\n"));
-        }
-        self.xen(|xen| {
-            text.push_str(&format!(
-                "xen: {:?} {:?}\n",
-                xen.machine.violations(),
-                xen.faults
-            ));
-            for (handle, vif) in &xen.vifs {
-                let backend = &vif.backend;
-                text.push_str(&format!(
-                    "vif {handle}: {:?} {:?}\n",
-                    backend.state(),
-                    backend.rules().all()
-                ));
-            }
-        });
-        text
-    }
-
-    fn expect<T>(&self, what: &str, result: Result<T, Stop>) -> T {
-        result.unwrap_or_else(|stop| panic!("{what}: {stop:?}\n{}", self.story()))
-    }
-
-    fn must(&self, what: &str, result: Result<i32, Stop>) {
-        let status = self.expect(what, result);
-        assert!(
-            status >= 0,
-            "{what}: {:#x}\n{}",
-            status.cast_unsigned(),
-            self.story()
-        );
-    }
-
-    /// Runs both `DriverEntry`.
-    pub fn enter_drivers(&mut self) {
-        for driver in [self.xenbus, self.netfront] {
-            let status = self.harness.call_driver_entry(driver);
-            self.must("DriverEntry", status);
-            self.entered.push(driver);
-        }
-    }
-
-    /// Puts the platform device on the PCI bus and attaches `xenbus.sys`.
-    pub fn plug_bus(&mut self) {
-        let device = self.expect(
-            "plug",
-            self.harness.add_root_device(RootDevice::xen_platform()),
-        );
-        self.bus = Some(device);
-        self.must("AddDevice", self.harness.attach(device, self.xenbus));
-    }
-
-    /// Starts the bus; returns the status of the start.
-    pub fn try_start_bus(&mut self) -> i32 {
-        self.expect("START of the bus", self.harness.start_device(self.bus()))
-    }
-
-    /// Starts the bus, lists its children and starts them.
-    pub fn start_bus(&mut self) {
-        let status = self.try_start_bus();
-        assert!(
-            status >= 0,
-            "START of the bus: {:#x}\n{}",
-            status.cast_unsigned(),
-            self.story()
-        );
-        self.enumerate();
-        self.settle();
-    }
-
-    /// All of it: `DriverEntry`, plug, start.
-    pub fn boot(&mut self) {
-        self.enter_drivers();
-        self.plug_bus();
-        self.start_bus();
-    }
-
-    /// From now on drivers may fail, as in [`World::try_boot`].
-    pub const fn expect_failures(&mut self) {
-        self.lenient = true;
-    }
-
-    /// As [`World::start_bus`], where everything may fail, as in [`World::try_boot`].
-    pub fn try_start_all(&mut self) {
-        self.lenient = true;
-        if self.try_start_bus() >= 0 {
-            self.enumerate();
-            self.settle();
-        }
-    }
-
-    /// Has something happen on the other side of Xen at a time to come.
-    pub fn at(&self, time: u64, action: impl FnOnce(&mut Xen) + Send + 'static) {
-        let platform = self.platform.clone();
-        self.harness
-            .machine()
-            .at(time, move || platform.with(action));
-    }
-
-    /// Stops the bus and starts it with new resources, as the plug and play manager does when others need some.
-    pub fn rebalance_bus(&mut self) {
-        let bus = self.bus();
-        self.must("QUERY_STOP of the bus", self.harness.query_stop(bus));
-        self.must("STOP of the bus", self.harness.stop_device(bus));
-        self.start_bus();
-    }
-
-    /// As [`World::boot`], where steps may fail: what failed is left for [`World::tear_down`]. Whether the bus runs.
-    pub fn try_boot(&mut self) -> bool {
-        for driver in [self.xenbus, self.netfront] {
-            let entered = self.harness.call_driver_entry(driver);
-            if self.expect("DriverEntry", entered) < 0 {
-                return false;
-            }
-            self.entered.push(driver);
-        }
-        let device = self.expect(
-            "plug",
-            self.harness.add_root_device(RootDevice::xen_platform()),
-        );
-        let attached = self.harness.attach(device, self.xenbus);
-        if self.expect("AddDevice", attached) < 0 {
-            return false;
-        }
-        self.bus = Some(device);
-        self.lenient = true;
-        let started = self.try_start_bus() >= 0;
-        if started {
-            self.enumerate();
-            self.settle();
-        }
-        started
-    }
-
-    /// Asks the bus for its children; new ones get `netfront.sys`, vanished ones are removed.
-    pub fn enumerate(&mut self) {
-        let changes = self.expect("enumeration", self.harness.enumerate(self.bus()));
-        for device in changes.departed {
-            self.remove_departed(device);
-        }
-        for device in changes.arrived {
-            let identity = self.harness.identity(device);
-            if self.lenient && (identity.device.is_empty() || identity.hardware.is_empty()) {
-                // No driver is found for it; it is removed with the bus all the same.
-                self.children.push(Child {
-                    device,
-                    attached: true,
-                });
-                continue;
-            }
-            let attached =
-                self.expect("AddDevice", self.harness.attach(device, self.netfront)) >= 0;
-            self.children.push(Child {
-                device,
-                attached: attached || self.lenient,
-            });
-            if attached && !self.start_child(device) {
-                // As the plug and play manager does with a device that does not start.
-                self.must("REMOVE", self.harness.remove_device(device));
-                self.set_attached(device, false);
-            }
-        }
-    }
-
-    /// Starts a child; false if it may fail and does.
-    fn start_child(&mut self, device: DeviceId) -> bool {
-        if !self.lenient {
-            self.start_interface(device);
-            return true;
-        }
-        self.expect("START of an interface", self.harness.start_device(device)) >= 0
-    }
-
-    fn set_attached(&mut self, device: DeviceId, attached: bool) {
-        for child in &mut self.children {
-            if child.device == device {
-                child.attached = attached;
-            }
-        }
-    }
-
-    fn remove_departed(&mut self, device: DeviceId) {
-        let started = |state| {
-            matches!(
-                state,
-                NodeState::Started | NodeState::Stopped | NodeState::StopPending
-            )
-        };
-        if self.harness.device_state(device).is_some_and(started) {
-            self.must("SURPRISE_REMOVAL", self.harness.surprise_remove(device));
-        }
-        self.must("REMOVE", self.harness.remove_device(device));
-        self.children.retain(|child| child.device != device);
-    }
-
-    /// Starts an interface whose driver is attached. A start that fails leaves it to be removed, as on Windows.
-    pub fn start_interface(&mut self, device: DeviceId) {
-        let status = self.expect("START of an interface", self.harness.start_device(device));
-        assert!(
-            status >= 0,
-            "START of an interface: {:#x}\n{}",
-            status.cast_unsigned(),
-            self.story()
-        );
-    }
-
-    /// Lets everything happen that needs no waiting, plug and play included.
-    pub fn settle(&mut self) {
-        loop {
-            self.expect("running", self.harness.run_until_idle());
-            if self.harness.take_invalidated().is_empty() {
-                return;
-            }
-            self.enumerate();
-        }
-    }
-
-    /// Lets `ticks` (100 ns units) pass, plug and play included.
-    pub fn pass(&mut self, ticks: u64) {
-        self.expect("running", self.harness.advance_time(ticks));
-        self.settle();
     }
 
     /// Waits until `done` of Xen holds, for at most `seconds` of virtual time.
@@ -507,89 +275,6 @@ impl World {
                 vif.backend.published_state().0 == 4 && vif.backend.queue_count() > 0
             })
         });
-    }
-
-    /// Removes an interface in order, as "Disable device" does.
-    pub fn disable_interface(&mut self, device: DeviceId) {
-        self.must("QUERY_REMOVE", self.harness.query_remove(device));
-        self.must("REMOVE", self.harness.remove_device(device));
-        self.set_attached(device, false);
-    }
-
-    /// Tells the driver that an interface is gone, and removes it; its backend lives on.
-    pub fn surprise_remove_interface(&mut self, device: DeviceId) {
-        self.must("SURPRISE_REMOVAL", self.harness.surprise_remove(device));
-        self.must("REMOVE", self.harness.remove_device(device));
-        self.children.retain(|child| child.device != device);
-    }
-
-    /// Stops an interface so that its resources can be given out anew.
-    pub fn stop_interface(&mut self, device: DeviceId) {
-        self.must("QUERY_STOP", self.harness.query_stop(device));
-        self.must("STOP", self.harness.stop_device(device));
-    }
-
-    /// The platform device is torn out: every device that hangs on it is told first, and removed first.
-    pub fn surprise_remove_bus(&mut self) {
-        for child in core::mem::take(&mut self.children) {
-            if child.attached {
-                self.must(
-                    "SURPRISE_REMOVAL",
-                    self.harness.surprise_remove(child.device),
-                );
-                self.must("REMOVE", self.harness.remove_device(child.device));
-            }
-        }
-        if let Some(bus) = self.bus.take() {
-            self.must("SURPRISE_REMOVAL", self.harness.surprise_remove(bus));
-            self.must("REMOVE", self.harness.remove_device(bus));
-        }
-    }
-
-    /// Enables a disabled interface.
-    pub fn enable_interface(&mut self, device: DeviceId) {
-        self.must("AddDevice", self.harness.attach(device, self.netfront));
-        self.set_attached(device, true);
-        self.start_interface(device);
-    }
-
-    /// Removes everything in order and unloads both drivers.
-    pub fn tear_down(&mut self) {
-        for child in core::mem::take(&mut self.children) {
-            if child.attached {
-                self.remove_in_order(child.device);
-            }
-        }
-        if let Some(bus) = self.bus.take() {
-            self.remove_in_order(bus);
-        }
-        self.unload();
-    }
-
-    /// Asks whether a device may go, and has it go; asks again if somebody lacked the memory to answer.
-    fn remove_in_order(&self, device: DeviceId) {
-        if self.harness.device_state(device) == Some(NodeState::Started) {
-            let asked = self.expect("QUERY_REMOVE", self.harness.query_remove(device));
-            if asked < 0 && self.lenient {
-                self.must("CANCEL_REMOVE", self.harness.cancel_remove(device));
-                self.must("QUERY_REMOVE", self.harness.query_remove(device));
-            } else {
-                self.must("QUERY_REMOVE", Ok(asked));
-            }
-        }
-        self.must("REMOVE", self.harness.remove_device(device));
-    }
-
-    /// Unloads the drivers whose `DriverEntry` succeeded, in reverse.
-    pub fn unload(&mut self) {
-        while let Some(driver) = self.entered.pop() {
-            let done = self.harness.unload_driver(driver);
-            assert!(
-                self.expect("unload", done),
-                "a driver cannot be unloaded\n{}",
-                self.story()
-            );
-        }
     }
 
     /// Asserts that no rule of NT, NDIS, Xen or the protocol was broken so far.
@@ -638,11 +323,5 @@ impl World {
             "left: {leaks:?}, watches {watches:?}, {transactions} transactions\n{}",
             self.story()
         );
-    }
-
-    /// Sets a parameter of the bus driver (value of its `Parameters` key).
-    pub fn set_bus_parameter(&self, name: &str, value: Value) {
-        let key = "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\xenbus\\Parameters";
-        self.harness.set_registry(key, name, value);
     }
 }

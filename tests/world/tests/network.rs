@@ -274,7 +274,8 @@ fn surprise_removal_of_the_interface_with_traffic_running_is_clean() {
             .stack
             .connect(1, 5001, End::Source { seed: 1 }, 1 << 20);
         guest.run(&mut world, 60, |guest, _| guest.stack.moved() > 100_000);
-        world.surprise_remove_interface(world.interfaces()[0]);
+        let device = world.interfaces()[0];
+        world.surprise_remove_interface(device);
         world.tear_down();
         world.assert_nothing_left();
     }

@@ -21,9 +21,11 @@ mod boot;
 mod console;
 pub(crate) mod event;
 mod heap;
+mod host;
 mod paging;
 mod panic;
 mod processor;
+mod run;
 mod smp;
 mod start_info;
 mod time;
@@ -70,9 +72,14 @@ extern "sysv64" fn start(start_info: u64) -> ! {
         "command_line": info.command_line,
     }));
     x86_64::instructions::interrupts::enable();
-    match settings.case {
-        Case::Kernel => end(self_test(settings.cpus, memory.drivers.start)),
-        _ => end(Err("this case is not there yet")),
+    if settings.case == Case::Kernel {
+        end(self_test(settings.cpus, memory.drivers.start));
+    }
+    let drivers = info.module().unwrap_or_default();
+    let result = run::run(&settings, memory, drivers);
+    match result {
+        Ok(()) => end(Ok(())),
+        Err(error) => end(Err(&error)),
     }
 }
 
@@ -132,12 +139,4 @@ fn wait(done: impl Fn() -> bool, otherwise: &'static str) -> Result<(), &'static
         core::hint::spin_loop();
     }
     Err(otherwise)
-}
-
-/// What a processor other than 0 does.
-fn run_other() -> ! {
-    loop {
-        x86_64::instructions::interrupts::enable_and_hlt();
-        paging::catch_up();
-    }
 }

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use guest::memory_map::Span;
 use spin::Mutex;
 use x86_64::registers::control::{Cr3, Cr3Flags};
-use x86_64::structures::paging::mapper::{FlagUpdateError, MapToError, MapperFlush};
+use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{
     FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags as Flags, PhysFrame,
     Size2MiB, Size4KiB, Translate,
@@ -18,8 +18,10 @@ use super::start_info::Info;
 
 /// First address of the drivers' window: in the upper half, as on Windows.
 pub(crate) const WINDOW: u64 = 0xFFFF_A000_0000_0000;
-/// Bytes of address space in it.
-pub(crate) const WINDOW_LEN: u64 = 8 << 30;
+/// Bytes of address space in it that the drivers have.
+pub(crate) const DRIVERS_LEN: u64 = 8 << 30;
+/// Bytes of address space in it: behind the drivers' part is code of the harness.
+pub(crate) const WINDOW_LEN: u64 = DRIVERS_LEN + (16 << 20);
 const BLOCK: u64 = 2 << 20;
 /// End of the memory that is mapped to itself.
 const IDENTITY_END: u64 = 1 << 32;
@@ -149,61 +151,85 @@ fn with<R>(body: impl FnOnce(&mut OffsetPageTable<'static>) -> R) -> R {
     body(MAPPER.lock().as_mut().expect("page tables"))
 }
 
-fn window_page(address: u64) -> Page<Size4KiB> {
-    assert!(
-        (WINDOW..WINDOW + WINDOW_LEN).contains(&address),
-        "{address:#x} is not in the window"
-    );
-    Page::containing_address(VirtAddr::new(address))
+/// The entry of a page of the window in the last level; tables on the way are made if `make`.
+fn entry(root: &mut PageTable, address: u64, make: bool) -> Option<&mut PageTableEntry> {
+    assert!(in_window(address), "{address:#x} is not in the window");
+    let page = Page::<Size4KiB>::containing_address(VirtAddr::new(address));
+    let mut table = root;
+    for index in [page.p4_index(), page.p3_index(), page.p2_index()] {
+        let entry = &mut table[index];
+        if entry.is_unused() {
+            if !make {
+                return None;
+            }
+            entry.set_frame(Tables.allocate_frame()?, Flags::PRESENT | Flags::WRITABLE);
+        }
+        let next = core::ptr::with_exposed_provenance_mut(entry.addr().as_u64() as usize);
+        // SAFETY: a table of the window, made here, mapped to itself; the caller holds the lock of all of them.
+        table = unsafe { &mut *next };
+    }
+    Some(&mut table[page.p1_index()])
 }
 
-fn changed(flush: MapperFlush<Size4KiB>) {
-    flush.flush();
-    CHANGES.fetch_add(1, Ordering::AcqRel);
-}
-
-/// Shows a frame at a page of the window that shows none.
-pub(crate) fn map(address: u64, physical: u64, flags: Flags) -> Option<()> {
-    let page = window_page(address);
-    let frame = PhysFrame::containing_address(PhysAddr::new(physical));
-    let parents = Flags::PRESENT | Flags::WRITABLE;
-    let done = with(|mapper| {
-        // SAFETY: the window is only used by the drivers and, checked, on their behalf.
-        unsafe { mapper.map_to_with_table_flags(page, frame, flags, parents, &mut Tables) }
-    });
-    match done {
-        Ok(flush) => flush.ignore(),
-        Err(MapToError::FrameAllocationFailed) => return None,
-        Err(error) => panic!("{address:#x} cannot be mapped: {error:?}"),
+/// Puts the frame of `physical` with `flags` in place of what a page of the window shows.
+fn set(address: u64, physical: Option<u64>, flags: Flags, make: bool) -> Option<()> {
+    let replaced = with(|mapper| {
+        let entry = entry(mapper.level_4_table_mut(), address, make)?;
+        let replaced = entry.flags().contains(Flags::PRESENT);
+        match physical {
+            Some(physical) => entry.set_addr(PhysAddr::new(physical), flags),
+            None => entry.set_flags(flags),
+        }
+        Some(replaced)
+    })?;
+    if replaced {
+        x86_64::instructions::tlb::flush(VirtAddr::new(address));
+        CHANGES.fetch_add(1, Ordering::AcqRel);
     }
     Some(())
 }
 
-/// Changes the rights of a page of the window.
+/// Shows a frame at a page of the window; `None` without memory for a table.
+pub(crate) fn map(address: u64, physical: u64, flags: Flags) -> Option<()> {
+    set(address, Some(physical), flags, true)
+}
+
+/// Changes the rights of a page of the window, which shows a frame.
 pub(crate) fn protect(address: u64, flags: Flags) {
-    let page = window_page(address);
-    // SAFETY: as in `map`.
-    let done = with(|mapper| unsafe { mapper.update_flags(page, flags) });
-    match done {
-        Ok(flush) => changed(flush),
-        Err(FlagUpdateError::PageNotMapped) => panic!("{address:#x} is not mapped"),
-        Err(error) => panic!("{address:#x} cannot be protected: {error:?}"),
-    }
+    set(address, None, flags, false).expect("a page that was mapped");
 }
 
 /// Makes a page of the window inaccessible.
 pub(crate) fn unmap(address: u64) {
-    let page = window_page(address);
-    if let Ok((_, flush)) = with(|mapper| mapper.unmap(page)) {
-        changed(flush);
-    }
+    // Without a table there is nothing to do.
+    let _ = set(address, Some(0), Flags::empty(), false);
 }
 
 /// Forgets what this processor's TLB may hold of pages that were changed elsewhere. Cheap if there is nothing.
 pub(crate) fn catch_up() {
     let now = CHANGES.load(Ordering::Acquire);
-    if processor::local().seen_changes.swap(now, Ordering::Relaxed) != now {
+    let seen = &processor::local().seen_changes;
+    if seen.load(Ordering::Relaxed) != now {
         x86_64::instructions::tlb::flush_all();
+        seen.fetch_max(now, Ordering::AcqRel);
+    }
+}
+
+/// Interrupts all other processors, which makes them look ([`catch_up`]), and waits until they have.
+pub(crate) fn tell_others(cpus: u32) {
+    let now = CHANGES.load(Ordering::Acquire);
+    let own = processor::index();
+    for cpu in (0..cpus).filter(|cpu| *cpu != own) {
+        let Some(local) = processor::of(cpu) else {
+            continue;
+        };
+        if local.seen_changes.load(Ordering::Acquire) >= now {
+            continue;
+        }
+        super::apic::kick(cpu);
+        while local.seen_changes.load(Ordering::Acquire) < now {
+            core::hint::spin_loop();
+        }
     }
 }
 

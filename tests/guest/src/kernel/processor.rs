@@ -14,8 +14,8 @@ use x86_64::structures::tss::TaskStateSegment;
 
 /// Most processors.
 pub(crate) const MOST: usize = 16;
-/// Bytes of each stack for faults, and of the stack of a processor outside any thread.
-const FAULT_STACK: usize = 32 * 1024;
+/// Bytes of each stack for faults; the harness reports a driver's fault on it.
+const FAULT_STACK: usize = 64 * 1024;
 /// Interrupt stack table entries, from 0: faults, double faults, NMI.
 pub(crate) const IST_FAULT: u16 = 0;
 pub(crate) const IST_DOUBLE: u16 = 1;
@@ -32,10 +32,6 @@ pub(crate) struct Local {
     pub(crate) seen_changes: AtomicU64,
     /// Interrupts taken, by vector.
     pub(crate) counts: [AtomicU32; 256],
-    /// Vectors that came and wait for the harness.
-    pub(crate) pending: [AtomicU64; 4],
-    /// Top of the stack on which a fault of a driver is reported.
-    pub(crate) emergency_top: u64,
 }
 
 static LOCALS: [AtomicPtr<Local>; MOST] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MOST];
@@ -53,15 +49,12 @@ pub(crate) fn set_up_first() {
 
 /// Gives the running processor its own.
 pub(crate) fn set_up(index: u32, apic_id: u32) {
-    let emergency = stack(2 * FAULT_STACK).align_down(16_u64);
     let local = Box::leak(Box::new(Local {
         itself: AtomicPtr::new(core::ptr::null_mut()),
         index,
         apic_id,
         seen_changes: AtomicU64::new(0),
         counts: [const { AtomicU32::new(0) }; 256],
-        pending: [const { AtomicU64::new(0) }; 4],
-        emergency_top: emergency.as_u64(),
     }));
     let at = core::ptr::from_mut(local);
     local.itself.store(at, Ordering::Release);
@@ -93,7 +86,7 @@ pub(crate) fn local() -> &'static Local {
     let at: *const Local;
     // SAFETY: `set_up` has put the address there before anything calls this.
     unsafe {
-        asm!("mov {}, gs:[0]", out(reg) at, options(nostack, pure, readonly, preserves_flags));
+        asm!("mov {}, gs:[0]", out(reg) at, options(nostack, readonly, preserves_flags));
     }
     // SAFETY: leaked in `set_up`.
     unsafe { &*at }

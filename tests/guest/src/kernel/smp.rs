@@ -144,5 +144,5 @@ extern "sysv64" fn main(ticket: u32) -> ! {
     processor::set_up(index, apic::initial_id());
     apic::enable();
     RUNNING.fetch_add(1, Ordering::AcqRel);
-    super::run_other()
+    super::host::run_other(index)
 }

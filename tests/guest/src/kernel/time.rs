@@ -83,3 +83,11 @@ pub(crate) fn alarm_in(units: u64) {
     let ticks = u128::from(units) * u128::from(TIMER_TICKS.load(Ordering::Relaxed)) / 100_000;
     apic::arm_timer(u32::try_from(ticks).unwrap_or(u32::MAX).max(1));
 }
+
+/// Time between two looks at what is due while a processor is busy, 100 ns units.
+const TICK: u64 = 100_000;
+
+/// Interrupts the running processor after a tick.
+pub(crate) fn start_ticks() {
+    alarm_in(TICK);
+}

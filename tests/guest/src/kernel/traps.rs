@@ -6,6 +6,7 @@
 use core::arch::global_asm;
 use core::sync::atomic::Ordering;
 
+use harness::bare::{Fault, Registers};
 use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::registers::control::Cr2;
@@ -39,6 +40,30 @@ pub(crate) struct Frame {
     pub rflags: u64,
     pub rsp: u64,
     pub ss: u64,
+}
+
+impl Frame {
+    fn registers(&self) -> Registers {
+        Registers {
+            r15: self.r15,
+            r14: self.r14,
+            r13: self.r13,
+            r12: self.r12,
+            r11: self.r11,
+            r10: self.r10,
+            r9: self.r9,
+            r8: self.r8,
+            rdi: self.rdi,
+            rsi: self.rsi,
+            rbp: self.rbp,
+            rbx: self.rbx,
+            rdx: self.rdx,
+            rcx: self.rcx,
+            rax: self.rax,
+            rflags: self.rflags,
+            rip: self.rip,
+        }
+    }
 }
 
 /// Bytes of a stub.
@@ -194,11 +219,17 @@ fn interrupted(frame: &Frame) {
     let vector = frame.vector as u8;
     let local = processor::local();
     local.counts[usize::from(vector)].fetch_add(1, Ordering::Relaxed);
-    if vector != apic::SPURIOUS {
-        apic::end(vector);
+    paging::catch_up();
+    match vector {
+        apic::SPURIOUS => return,
+        apic::TIMER => super::time::start_ticks(),
+        _ => {}
     }
+    apic::end(vector);
     if vector < apic::TIMER {
-        local.pending[usize::from(vector) / 64].fetch_or(1 << (vector % 64), Ordering::AcqRel);
+        harness::bare::interrupt(vector, frame.rip);
+    } else {
+        harness::bare::tick(frame.rip);
     }
 }
 
@@ -214,6 +245,12 @@ fn faulted(frame: &Frame) {
         x86_64::instructions::tlb::flush(VirtAddr::new_truncate(address));
         return;
     }
+    harness::bare::fault(&Fault {
+        number: frame.vector as u32,
+        address,
+        rsp: frame.rsp,
+        registers: frame.registers(),
+    });
     super::console::unlock();
     panic!("fault {} at {address:#x}: {frame:#x?}", frame.vector);
 }

@@ -1,4 +1,4 @@
-//! `DbgPrint` and `DbgPrintEx`: formatted and kept, never printed by themselves.
+//! `DbgPrint` and `DbgPrintEx`: formatted and kept; printed at once on bare metal, never by a process.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -35,6 +35,8 @@ impl Log {
     pub(crate) fn push(&self, time: u64, text: &str) {
         let mut lines = self.0.lock();
         for line in text.lines() {
+            #[cfg(not(feature = "linux"))]
+            crate::host::bare::host().print(line);
             lines.push(LogLine {
                 time,
                 text: line.to_owned(),

@@ -2,8 +2,8 @@
 
 use super::{connected_small, exchange, guest_on};
 use crate::peer::Peer;
-use crate::stack::{End, Stack};
 use crate::world::World;
+use cases::{End, Stack};
 
 const WINDOW: usize = 16 * 1024;
 

@@ -5,8 +5,8 @@ use netback_model::Preset;
 
 use super::{PEER_MAC, exchange, few_buffers, guest_on};
 use crate::peer::Peer;
-use crate::stack::Stack;
 use crate::world::World;
+use cases::Stack;
 
 /// What the lives of a sweep are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use netback_model::Preset;
 
 use super::{PEER_MAC, exchange, few_buffers, guest_on};
 use crate::peer::Peer;
-use crate::stack::Stack;
 use crate::world::World;
+use cases::Stack;
 
 /// Start, traffic, stop: one life of both drivers under the schedule of `seed`. What it is made of (processors,
 /// queues, kind of Xen, backend) follows from the seed too. Returns the trace hash.

@@ -12,9 +12,9 @@ pub use faults::{Sweep, life_with_fault};
 pub use life::{life, parallel_life};
 
 use crate::peer::Peer;
-use crate::stack::{End, Progress, Stack};
-use crate::traffic::GuestStack;
 use crate::world::{Builder, World};
+use cases::GuestStack;
+use cases::{End, Progress, Stack};
 
 /// Address of the host behind the backend.
 pub const PEER_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x99];

@@ -7,6 +7,9 @@ use super::host;
 use crate::host::HostError;
 use crate::host::memory::{Access, PAGE, Ram};
 
+/// Devices' memory goes up to 4 GiB: behind the hole, the toolstack has put the rings of XenStore and console.
+const DEVICES_END: usize = 1 << 32;
+
 /// The memory the kernel has handed over.
 #[derive(Debug)]
 pub(crate) struct Backing {
@@ -32,7 +35,7 @@ impl Backing {
                 .map(|range| (range.first as usize, range.count as usize))
                 .collect(),
             hole: hole.first as usize * PAGE,
-            end: (hole.first as usize + hole.count as usize) * PAGE,
+            end: ((hole.first as usize + hole.count as usize) * PAGE).max(DEVICES_END),
         })
     }
 

@@ -69,8 +69,8 @@ pub trait Host: Sync {
     /// (`XENMEM_add_to_physmap`): the memory BAR of the platform device. At least 256 frames.
     fn hole(&self) -> FrameRange;
 
-    /// Virtual address at which guest-physical address 0 would show: every frame of [`Host::ram`] and
-    /// [`Host::hole`] is readable and writable (not executable) at `alias() + address`, always.
+    /// Virtual address at which guest-physical address 0 would show: every frame of [`Host::ram`],
+    /// [`Host::hole`], and from there to 4 GiB, is readable and writable (not executable) at `alias() + address`, always.
     fn alias(&self) -> usize;
 
     /// Virtual addresses in the upper half that belong to the harness, initially all inaccessible. At least 1 GiB; page

@@ -23,7 +23,10 @@ fn in_driver(address: u64) -> bool {
 /// is idle.
 pub fn interrupt(vector: u8, rip: u64) {
     let now = context::try_kernel();
-    let Some(kernel) = now else { return };
+    let Some(kernel) = now else {
+        super::cell::keep(vector);
+        return;
+    };
     kernel.sched.raise_here(u32::from(vector));
     preempt(rip);
 }

@@ -1,6 +1,8 @@
 //! A TCP/IP stack with byte streams over it, for either side of the driver.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -8,6 +10,9 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, Ipv4Address};
+
+use crate::content::Content;
+use crate::transfer::{DOWNLOAD, Side, Transfer, UPLOAD};
 
 /// Frames a stack has made and nobody has taken: more wait in its sockets.
 const FRAMES_WAITING: usize = 192;
@@ -64,32 +69,21 @@ impl Device for Frames {
     }
 }
 
-/// Bytes that depend on a seed and on their position, and look like noise.
-#[derive(Clone, Debug)]
-struct Content(u64);
-
-impl Content {
-    const fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn fill(&mut self, out: &mut [u8]) {
-        for word in out.chunks_mut(8) {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            let bytes = self.0.to_le_bytes();
-            let len = word.len();
-            word.copy_from_slice(&bytes[..len]);
-        }
-    }
-}
-
 /// What one end of a connection does.
 #[derive(Debug)]
 enum Role {
-    Source { content: Content, ready: Vec<u8> },
+    Source {
+        content: Content,
+        ready: Vec<u8>,
+    },
     Sink,
+    /// With the protocol of [`crate::transfer`].
+    Transfer(Transfer),
+    /// Lines of text both ways.
+    Lines {
+        input: Vec<u8>,
+        output: Vec<u8>,
+    },
 }
 
 /// One end of a connection that carries bytes one way.
@@ -112,6 +106,8 @@ pub struct Progress {
     pub finished: bool,
     /// SHA-256 of the moved bytes.
     pub hash: [u8; 32],
+    /// Whether the content arrived as it was sent, where the stream's protocol tells.
+    pub intact: Option<bool>,
 }
 
 /// Which end of a stream a stack has.
@@ -124,6 +120,22 @@ pub enum End {
     },
     /// Receives.
     Sink,
+    /// Sends `total` bytes made from `seed` to a server of [`crate::transfer`], and compares what it answers.
+    Upload {
+        /// Content.
+        seed: u64,
+    },
+    /// Asks such a server for `total` bytes, and compares.
+    Download,
+    /// Is a server for one upload.
+    UploadServer,
+    /// Is a server for one download.
+    DownloadServer {
+        /// Content.
+        seed: u64,
+    },
+    /// Lines of text: [`Stack::say`], [`Stack::heard`].
+    Lines,
 }
 
 /// A TCP/IP stack with streams.
@@ -133,6 +145,8 @@ pub struct Stack {
     frames: Frames,
     streams: Vec<Stream>,
     window: usize,
+    /// The next port to connect from.
+    next_port: u16,
 }
 
 impl core::fmt::Debug for Stack {
@@ -157,6 +171,12 @@ impl Stack {
     /// A stack for host `host` (1 to 254) of 10.0.0.0/24, with TCP windows of `window` bytes.
     #[must_use]
     pub fn new(mac: [u8; 6], host: u8, mtu: usize, window: usize, seed: u64) -> Self {
+        Self::at(mac, address(host), mtu, window, seed)
+    }
+
+    /// A stack with this address in a /24.
+    #[must_use]
+    pub fn at(mac: [u8; 6], ip: Ipv4Address, mtu: usize, window: usize, seed: u64) -> Self {
         let mut frames = Frames {
             mtu,
             received: VecDeque::new(),
@@ -166,7 +186,7 @@ impl Stack {
         config.random_seed = seed;
         let mut interface = Interface::new(config, &mut frames, Instant::ZERO);
         interface.update_ip_addrs(|addresses| {
-            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(address(host)), 24));
+            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(ip), 24));
         });
         Self {
             interface,
@@ -174,14 +194,18 @@ impl Stack {
             frames,
             streams: Vec::new(),
             window,
+            next_port: 32_768,
         }
     }
 
     fn add(&mut self, end: End, total: u64) -> SocketHandle {
         let buffer = |size| tcp::SocketBuffer::new(vec![0; size]);
         let (receive, send) = match end {
-            End::Source { .. } => (4096, self.window),
-            End::Sink => (self.window, 4096),
+            End::Source { .. } | End::Upload { .. } | End::DownloadServer { .. } => {
+                (4096, self.window)
+            }
+            End::Sink | End::Download | End::UploadServer => (self.window, 4096),
+            End::Lines => (4096, 4096),
         };
         let mut socket = tcp::Socket::new(buffer(receive), buffer(send));
         socket.set_nagle_enabled(false);
@@ -192,6 +216,18 @@ impl Stack {
                 ready: Vec::new(),
             },
             End::Sink => Role::Sink,
+            End::Upload { seed } => {
+                Role::Transfer(Transfer::client(Side::UploadClient, total, seed))
+            }
+            End::Download => Role::Transfer(Transfer::client(Side::DownloadClient, total, 0)),
+            End::UploadServer => Role::Transfer(Transfer::server(Side::UploadServer, 0)),
+            End::DownloadServer { seed } => {
+                Role::Transfer(Transfer::server(Side::DownloadServer, seed))
+            }
+            End::Lines => Role::Lines {
+                input: Vec::new(),
+                output: Vec::new(),
+            },
         };
         self.streams.push(Stream {
             handle,
@@ -226,6 +262,57 @@ impl Stack {
         socket
             .connect(self.interface.context(), remote, local)
             .expect("ports that are not 0");
+    }
+
+    /// Connects to a server at `ip`, from a port of its own. Returns the stream's number.
+    ///
+    /// # Panics
+    /// When the port is 0.
+    pub fn call(&mut self, ip: Ipv4Address, port: u16, end: End, total: u64) -> usize {
+        let handle = self.add(end, total);
+        let local = self.next_port;
+        self.next_port = local.checked_add(1).unwrap_or(32_768);
+        let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
+        socket
+            .connect(self.interface.context(), (IpAddress::Ipv4(ip), port), local)
+            .expect("ports that are not 0");
+        self.streams.len() - 1
+    }
+
+    /// Is a server of [`crate::transfer`] for `count` transfers each way.
+    pub fn serve(&mut self, count: u64, seed: u64) {
+        for number in 0..count {
+            self.listen(UPLOAD, End::UploadServer, 0);
+            let seed = seed.wrapping_add(number);
+            self.listen(DOWNLOAD, End::DownloadServer { seed }, 0);
+        }
+    }
+
+    /// Sends a line on stream `stream`, which is one of lines.
+    pub fn say(&mut self, stream: usize, line: &str) {
+        if let Some(Role::Lines { output, .. }) = self.streams.get_mut(stream).map(|s| &mut s.role)
+        {
+            output.extend_from_slice(line.as_bytes());
+            output.push(b'\n');
+        }
+    }
+
+    /// The next whole line that came on stream `stream`.
+    pub fn heard(&mut self, stream: usize) -> Option<alloc::string::String> {
+        let Role::Lines { input, .. } = &mut self.streams.get_mut(stream)?.role else {
+            return None;
+        };
+        let end = input.iter().position(|byte| *byte == b'\n')?;
+        let line: Vec<u8> = input.drain(..=end).collect();
+        Some(alloc::string::String::from_utf8_lossy(&line).trim().into())
+    }
+
+    /// Whether the connection of stream `stream` is over, or was never made.
+    pub fn is_broken(&self, stream: usize) -> bool {
+        self.streams.get(stream).is_none_or(|stream| {
+            let socket = self.sockets.get::<tcp::Socket<'_>>(stream.handle);
+            !stream.finished && !socket.is_active()
+        })
     }
 
     /// Drops every stream, finished or not, with its connection.
@@ -278,9 +365,14 @@ impl Stack {
             while stream.step(socket) {
                 worked = true;
             }
-            let done = match stream.role {
+            let done = match &stream.role {
                 Role::Source { .. } => stream.moved == stream.total && socket.send_queue() == 0,
                 Role::Sink => stream.moved == stream.total,
+                Role::Transfer(transfer) => {
+                    stream.moved = transfer.moved;
+                    transfer.is_done()
+                }
+                Role::Lines { .. } => false,
             };
             if done && !stream.finished {
                 stream.finished = true;
@@ -295,10 +387,17 @@ impl Stack {
     pub fn progress(&self) -> Vec<Progress> {
         self.streams
             .iter()
-            .map(|stream| Progress {
-                moved: stream.moved,
-                finished: stream.finished,
-                hash: stream.hash.clone().finalize().into(),
+            .map(|stream| {
+                let (hash, intact) = match &stream.role {
+                    Role::Transfer(transfer) => (&transfer.hash, transfer.intact),
+                    _ => (&stream.hash, None),
+                };
+                Progress {
+                    moved: stream.moved,
+                    finished: stream.finished,
+                    hash: hash.clone().finalize().into(),
+                    intact,
+                }
             })
             .collect()
     }
@@ -346,6 +445,21 @@ impl Stream {
                 self.moved += taken as u64;
                 taken > 0
             }
+            Role::Transfer(transfer) => transfer.step(socket),
+            Role::Lines { input, output } => {
+                let before = (input.len(), output.len());
+                if socket.can_send() {
+                    let sent = socket.send_slice(output).unwrap_or(0);
+                    output.drain(..sent);
+                }
+                if socket.can_recv() {
+                    let _ = socket.recv(|bytes| {
+                        input.extend_from_slice(bytes);
+                        (bytes.len(), ())
+                    });
+                }
+                before != (input.len(), output.len())
+            }
         }
     }
 }
@@ -353,6 +467,44 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::{End, Stack};
+
+    #[test]
+    fn transfers_compare_hashes_and_lines_pass() {
+        let mut a = Stack::new([2, 0, 0, 0, 0, 1], 1, 1500, 65536, 1);
+        let mut b = Stack::new([2, 0, 0, 0, 0, 2], 2, 1500, 65536, 2);
+        let host = smoltcp::wire::Ipv4Address::new(10, 0, 0, 1);
+        a.serve(2, 5);
+        a.listen(5003, End::Lines, 0);
+        for seed in 0..2 {
+            b.call(host, super::UPLOAD, End::Upload { seed }, 100_000 + seed);
+            b.call(host, super::DOWNLOAD, End::Download, 70_000 + seed);
+        }
+        let lines = b.call(host, 5003, End::Lines, 0);
+        b.say(lines, "hello 0 4");
+        let (mut now, mut heard) = (0, None);
+        while heard.is_none() || b.progress()[..4].iter().any(|stream| !stream.finished) {
+            let mut worked = a.poll(now) | b.poll(now);
+            while let Some(frame) = b.next_frame() {
+                a.receive(frame);
+                worked = true;
+            }
+            while let Some(frame) = a.next_frame() {
+                b.receive(frame);
+                worked = true;
+            }
+            heard = heard.or_else(|| a.heard(4));
+            now += if worked { 10 } else { 10_000 };
+            assert!(now < 600_000_000, "{:?}", b.progress());
+        }
+        assert_eq!(heard.as_deref(), Some("hello 0 4"));
+        let ends = b.progress();
+        assert!(
+            ends[..4].iter().all(|end| end.intact == Some(true)),
+            "{ends:?}"
+        );
+        assert_eq!((ends[0].moved, ends[3].moved), (100_000, 70_001));
+        assert!(!b.is_broken(lines) && b.is_broken(9));
+    }
 
     #[test]
     fn two_stacks_move_streams_both_ways_and_lost_frames_are_sent_again() {

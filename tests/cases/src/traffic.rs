@@ -1,10 +1,12 @@
 //! TCP above the driver: the guest's stack, on top of NDIS's protocol interface.
 
+use alloc::vec::Vec;
+
 use harness::ndis::{Frame, Received, SendList, SendOptions};
 use harness::{DeviceId, SECOND};
 
+use crate::Machine;
 use crate::stack::Stack;
-use crate::world::World;
 
 /// Frames given to the driver in one chain.
 const CHAIN: usize = 32;
@@ -57,17 +59,17 @@ impl GuestStack {
 
     /// Takes what the driver received and gives it what the stack sends; runs the machine until it is idle.
     /// Whether anything moved.
-    pub fn turn(&mut self, world: &mut World) -> bool {
+    pub fn turn(&mut self, machine: &mut impl Machine) -> bool {
         let mut worked = false;
         {
-            let protocol = world.protocol(self.device);
+            let protocol = machine.system().protocol(self.device);
             for frame in protocol.take_received() {
                 let cpu = frame.cpu as usize;
                 if self.moved.received.len() <= cpu {
                     self.moved.received.resize(cpu + 1, 0);
                 }
                 self.moved.received[cpu] += 1;
-                self.check_hash(world, &frame);
+                self.check_hash(machine, &frame);
                 self.stack.receive(frame.bytes);
                 worked = true;
             }
@@ -75,7 +77,7 @@ impl GuestStack {
                 self.moved.failed += u64::from(!sent.is_success());
                 worked = true;
             }
-            worked |= self.stack.poll(world.harness().now());
+            worked |= self.stack.poll(machine.system().harness().now());
             while self.stack.frames_waiting() > 0 {
                 let chain: Vec<SendList> = core::iter::from_fn(|| self.stack.next_frame())
                     .take(CHAIN)
@@ -83,60 +85,75 @@ impl GuestStack {
                     .collect();
                 self.moved.sent += chain.len() as u64;
                 let done = protocol.send(chain, SendOptions::default());
-                assert!(done.is_ok(), "sending: {done:?}\n{}", world.story());
+                assert!(
+                    done.is_ok(),
+                    "sending: {done:?}\n{}",
+                    machine.system().story()
+                );
                 worked = true;
             }
         }
-        world.settle();
+        machine.system_mut().settle();
         worked
     }
 
     /// Compares the hash that came with a frame with what the hash function says of its bytes.
-    fn check_hash(&mut self, world: &World, frame: &Received) {
+    fn check_hash(&mut self, machine: &impl Machine, frame: &Received) {
         let function = frame.slot(ndis_sys::NetBufferListHashInfo) & 0xFF;
         if function == 0 {
             return;
         }
         let told = frame.slot(ndis_sys::NetBufferListHashValue);
-        let expected = world.xen(|xen| {
-            let vif = xen.vifs.get(&self.handle)?;
-            vif.backend.hash_state().hash(&frame.bytes)
-        });
+        let expected = machine.expected_hash(self.handle, &frame.bytes);
         self.moved.hashes += 1;
-        if expected.is_none_or(|expected| u64::from(expected.value) != told) {
+        if expected.is_none_or(|expected| u64::from(expected) != told) {
             self.moved.hash_mismatches += 1;
         }
     }
 
-    /// Lets the stacks work until `done` says so, for at most `seconds` of virtual time.
+    /// Lets the stacks work until `done` says so, for at most `seconds` of the machine's time.
     ///
     /// # Panics
     /// When the time is over.
-    pub fn run(
+    pub fn run<M: Machine>(
         &mut self,
-        world: &mut World,
+        machine: &mut M,
         seconds: u64,
-        mut done: impl FnMut(&mut Self, &World) -> bool,
+        done: impl FnMut(&mut Self, &M) -> bool,
     ) {
-        let end = world.harness().now() + seconds * SECOND;
-        while !done(self, world) {
-            if self.turn(world) {
+        let ended = self.try_run(machine, seconds, done);
+        assert!(
+            ended,
+            "not done after {seconds} s: {:?}\n{}",
+            self.stack.progress(),
+            machine.system().story()
+        );
+    }
+
+    /// As [`GuestStack::run`]; false when the time is over.
+    pub fn try_run<M: Machine>(
+        &mut self,
+        machine: &mut M,
+        seconds: u64,
+        mut done: impl FnMut(&mut Self, &M) -> bool,
+    ) -> bool {
+        let end = machine.system().harness().now() + seconds * SECOND;
+        while !done(self, machine) {
+            if self.turn(machine) {
                 continue;
             }
-            let now = world.harness().now();
-            assert!(
-                now < end,
-                "not done after {seconds} s: {:?}\n{}",
-                self.stack.progress(),
-                world.story()
-            );
+            let now = machine.system().harness().now();
+            if now >= end {
+                return false;
+            }
             // Nothing at this moment: time goes to the next thing that is due on either side.
             let next = self
                 .stack
                 .next_deadline(now)
                 .unwrap_or(end)
                 .min(now + SECOND / 100);
-            world.pass(next.saturating_sub(now).clamp(100, SECOND / 100));
+            machine.wait(next.saturating_sub(now).clamp(100, SECOND / 100));
         }
+        true
     }
 }

@@ -1,6 +1,8 @@
 //! What the system sets when RSS is on, and what hashes are then right: written from NDIS's documents, not from the
 //! driver.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use core::mem::offset_of;
 
 use ndis_sys::{
@@ -189,5 +191,59 @@ impl Hashable {
             return Some((plain, self.addresses.clone()));
         }
         (wanted & extended != 0).then(|| (extended, self.addresses.clone()))
+    }
+}
+
+/// The hash that the key of [`parameters`] gives for an Ethernet frame: over addresses and ports of TCP, over addresses
+/// of other IPv4 packets, none for anything else (Microsoft's "RSS Hashing Functions").
+#[must_use]
+pub fn hash(frame: &[u8]) -> Option<u32> {
+    const TCP: u8 = 6;
+    let ip = frame.get(14..)?;
+    if frame.get(12..14)? != [8, 0] || ip.first()? >> 4 != 4 {
+        return None;
+    }
+    let header = usize::from(ip[0] & 15) * 4;
+    let mut input = ip.get(12..20)?.to_vec();
+    let fragment = u16::from_be_bytes([*ip.get(6)?, *ip.get(7)?]) & 0x3FFF != 0;
+    if *ip.get(9)? == TCP && !fragment {
+        input.extend_from_slice(ip.get(header..header + 4)?);
+    }
+    Some(toeplitz(&input))
+}
+
+/// For each set bit of the input, from the left, the 32 bits of the key that begin at its position, combined by XOR.
+fn toeplitz(input: &[u8]) -> u32 {
+    let bit = |bytes: &[u8], at: usize| {
+        bytes
+            .get(at / 8)
+            .is_some_and(|byte| byte & (0x80 >> (at % 8)) != 0)
+    };
+    (0..input.len() * 8)
+        .filter(|at| bit(input, *at))
+        .map(|at| (at..at + 32).fold(0, |word, at| word << 1 | u32::from(bit(&KEY, at))))
+        .fold(0, |hash, word| hash ^ word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hash;
+
+    /// The first IPv4 vector of Microsoft's "Verifying the RSS Hash Calculation".
+    #[test]
+    fn the_hash_is_that_of_the_verification_suite() {
+        let mut frame = [0; 54];
+        frame[12] = 8;
+        frame[14] = 0x45;
+        frame[23] = 6;
+        frame[26..30].copy_from_slice(&[66, 9, 149, 187]);
+        frame[30..34].copy_from_slice(&[161, 142, 100, 80]);
+        frame[34..36].copy_from_slice(&2794_u16.to_be_bytes());
+        frame[36..38].copy_from_slice(&1766_u16.to_be_bytes());
+        assert_eq!(hash(&frame), Some(0x51cc_c178));
+        frame[23] = 17;
+        assert_eq!(hash(&frame), Some(0x323e_8fc2));
+        frame[12] = 0x86;
+        assert_eq!(hash(&frame), None);
     }
 }

@@ -1,0 +1,231 @@
+//! The cases: the drivers in the harness, on this kernel, on real Xen.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use cases::{GuestStack, Ipv4Address, Machine, Outcome, Plan, Stack, System, rss};
+use guest::archive;
+use guest::command_line::{Case, Settings};
+use harness::{DeviceId, Harness, SECOND, Stop, Value};
+use serde_json::json;
+
+use super::event::tell;
+use super::heap::Memory;
+use super::host::Kernel;
+use super::print;
+
+/// TCP window of each connection.
+const WINDOW: usize = 64 * 1024;
+/// How long a vif may take to connect, seconds.
+const CONNECT: u64 = 60;
+/// How long nothing must come before the guest ends, and how long it waits for that at most, seconds.
+const QUIET: u64 = 2;
+const LONGEST_STAY: u64 = 60;
+
+type Result<T> = core::result::Result<T, String>;
+
+/// The Windows machine on this kernel.
+struct Guest {
+    system: System,
+}
+
+impl Machine for Guest {
+    fn system(&self) -> &System {
+        &self.system
+    }
+
+    fn system_mut(&mut self) -> &mut System {
+        &mut self.system
+    }
+
+    fn wait(&mut self, ticks: u64) {
+        let frames = |harness: &Harness| -> u64 {
+            let protocols = harness.adapters().into_iter();
+            let counters = protocols.filter_map(|id| Some(harness.protocol(id)?.counters()));
+            counters
+                .map(|counters| counters.received_frames + counters.sent_frames)
+                .sum()
+        };
+        let harness = &self.system.harness;
+        let before = frames(harness);
+        let result = harness.run_until(ticks, || frames(harness) != before);
+        assert!(
+            result != Err(Stop::Fatal),
+            "a driver broke a rule after which it cannot go on"
+        );
+        self.system.settle();
+    }
+
+    fn expected_hash(&self, _handle: u32, frame: &[u8]) -> Option<u32> {
+        rss::hash(frame)
+    }
+}
+
+/// Loads the drivers of `archive` and runs the case.
+pub(super) fn run(settings: &Settings, memory: Memory, drivers: &[u8]) -> Result<()> {
+    let host = Box::leak(Box::new(Kernel::new(memory, settings.cpus)));
+    harness::bare::install(host);
+    let mut harness = Harness::builder()
+        .cpus(settings.cpus)
+        .seed(settings.seed)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let mut load = |name: &str, service: &str| {
+        let image = archive::file(drivers, name).ok_or(format!("no {name} in the module"))?;
+        let loaded = harness.load_image(name, image, service);
+        loaded.map_err(|error| error.to_string())
+    };
+    let xenbus = load("xenbus.sys", "xenbus")?;
+    let netfront = load("netfront.sys", "netfront")?;
+    let queues = settings.queues.to_string();
+    harness.set_default_keyword("*NumRssQueues", Some(Value::text(&queues)));
+    let system = System::new(harness, xenbus, netfront, Box::new(String::new));
+    if !settings.fifo {
+        system.set_bus_parameter("FifoEventChannels", Value::dword(0));
+    }
+    let mut guest = Guest { system };
+    guest.system.boot();
+    let result = match settings.case {
+        Case::Kernel | Case::Boot => connect(&mut guest, settings).map(|_| ()),
+        Case::Demo => demo(&mut guest, settings),
+        Case::Hotplug | Case::Rss => Err("this case is not there yet".to_string()),
+    };
+    result?;
+    guest.system.tear_down();
+    let violations = guest.system.harness.violations();
+    for violation in &violations {
+        tell(&json!({
+            "event": "violation",
+            "rule": violation.rule.id,
+            "text": violation.to_string(),
+        }));
+    }
+    if violations.is_empty() {
+        print!("both drivers are unloaded; nothing left behind; no rule broken\n");
+        Ok(())
+    } else {
+        Err(format!("{} rules were broken", violations.len()))
+    }
+}
+
+/// The number of queues that the driver last told it is connected with.
+fn queues(system: &System) -> u32 {
+    let log = system.harness.log();
+    log.iter()
+        .rev()
+        .find_map(|line| {
+            let (_, rest) = line.text.split_once("Connected, ")?;
+            rest.split_once(' ')?.0.parse().ok()
+        })
+        .unwrap_or(0)
+}
+
+/// Waits for the first vif to connect, and turns RSS on.
+fn connect(guest: &mut Guest, settings: &Settings) -> Result<GuestStack> {
+    let end = guest.system.harness.now() + CONNECT * SECOND;
+    let device = loop {
+        if let Some(device) = connected(&guest.system) {
+            break device;
+        }
+        if guest.system.harness.now() > end {
+            return Err(format!("no vif is connected after {CONNECT} s"));
+        }
+        guest.system.pass(SECOND / 20);
+    };
+    let general = guest.system.protocol(device).attributes().general;
+    let mac = general.map_or([0; 6], |general| general.current_address);
+    let queues = queues(&guest.system);
+    tell(&json!({"event": "connected", "vif": 0, "queues": queues, "mac": text_of(mac)}));
+    if queues > 1 {
+        let most = settings.queues.min(settings.cpus);
+        let processors: alloc::vec::Vec<u8> =
+            (0..most).filter_map(|cpu| u8::try_from(cpu).ok()).collect();
+        let status = guest.system.set_rss(device, &processors);
+        print!(
+            "RSS on processors {processors:?}: {:#x}\n",
+            status.cast_unsigned()
+        );
+    }
+    let stack = Stack::at(
+        mac,
+        Ipv4Address::from(settings.ip),
+        1500,
+        WINDOW,
+        settings.seed,
+    );
+    Ok(GuestStack::new(stack, device, 0))
+}
+
+/// The first device whose link is up.
+fn connected(system: &System) -> Option<DeviceId> {
+    let mut devices = system.interfaces().into_iter();
+    devices.find(|device| {
+        let protocol = system.harness.protocol_of(*device);
+        protocol.is_some_and(|protocol| protocol.link().is_connected())
+    })
+}
+
+fn text_of(mac: [u8; 6]) -> String {
+    let bytes = mac.map(|byte| format!("{byte:02x}"));
+    bytes.join(":")
+}
+
+fn demo(guest: &mut Guest, settings: &Settings) -> Result<()> {
+    let mut stack = connect(guest, settings)?;
+    let queues = queues(&guest.system);
+    let plan = Plan {
+        peer: Ipv4Address::from(settings.peer),
+        bytes: u64::from(settings.mib) << 20,
+        connections: u64::from(settings.queues),
+        seed: settings.seed,
+        seconds: u64::from(settings.seconds),
+    };
+    let outcome = cases::transfer(guest, &mut stack, &plan);
+    let (result, detail) = match &outcome {
+        Ok(moved) => ("ok", format!("{moved:?}")),
+        Err(error) => ("failed", error.clone()),
+    };
+    tell(&json!({"event": "case", "name": "demo", "result": result, "detail": detail}));
+    report(guest, &stack, queues, &outcome);
+    stay(guest, &mut stack);
+    outcome.map(|_| ())
+}
+
+fn report(guest: &Guest, stack: &GuestStack, queues: u32, outcome: &Result<Outcome>) {
+    let counters = guest.system.protocol(stack.device).counters();
+    let ticks = outcome.as_ref().map_or(0, |outcome| outcome.ticks);
+    let hashed = stack.moved.hashes > 0;
+    let milliseconds = u32::try_from(ticks / 10_000).unwrap_or(u32::MAX);
+    tell(&json!({
+        "event": "report",
+        "queues": queues,
+        "seconds": f64::from(milliseconds) / 1000.0,
+        "integrity": outcome.as_ref().map_or_else(Clone::clone, |_| "ok".to_string()),
+        "hash": {
+            "algorithm": if hashed { "toeplitz" } else { "none" },
+            "negotiated": hashed,
+            "mismatches": stack.moved.hash_mismatches,
+        },
+        "tx": {"bytes": counters.sent_bytes, "packets": counters.sent_frames},
+        "rx": {"bytes": counters.received_bytes, "packets": counters.received_frames},
+        "hypercalls": null,
+        "failed_sends": counters.failed_sends,
+        "rx_packets_by_cpu": stack.moved.received,
+    }));
+}
+
+/// Answers pings until nothing comes any more.
+fn stay(guest: &mut Guest, stack: &mut GuestStack) {
+    stack.stack.forget_streams();
+    let start = guest.system.harness.now();
+    let mut last = (start, 0);
+    stack.try_run(guest, LONGEST_STAY, |stack, guest| {
+        let now = guest.system.harness.now();
+        let received: u64 = stack.moved.received.iter().sum();
+        if received != last.1 {
+            last = (now, received);
+        }
+        now > last.0 + QUIET * SECOND
+    });
+}
