@@ -12,12 +12,12 @@ use crate::{
 /// Options of `cargo xtask demo`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Queues of the vif.
-    #[arg(long, default_value_t = 4)]
-    queues: u16,
-    /// Processors of the guest.
-    #[arg(long, default_value_t = 4)]
-    cpus: u32,
+    /// Queues of the vif: 4, with --xen 1, unless said otherwise.
+    #[arg(long)]
+    queues: Option<u16>,
+    /// Processors of the guest: 4, with --xen 1, unless said otherwise.
+    #[arg(long)]
+    cpus: Option<u32>,
     /// Moves data for at least this many seconds, and at least 256 MiB each way.
     #[arg(long, default_value_t = 0)]
     seconds: u64,
@@ -59,8 +59,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let real = &options.real;
     if real.xen {
         let load = Load {
-            queues: options.queues.into(),
-            cpus: options.cpus,
+            queues: options.queues.unwrap_or(1).into(),
+            cpus: options.cpus.unwrap_or(1),
             mib: real.mib,
             seed: options.seed,
             hvm: real.hvm,
@@ -77,8 +77,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     demo.env("NETFRONT_PACKAGE_DIR", build::package_dir());
     demo.arg("--out").arg(process::target_dir().join("demo"));
     for (name, value) in [
-        ("--queues", u64::from(options.queues)),
-        ("--cpus", u64::from(options.cpus)),
+        ("--queues", u64::from(options.queues.unwrap_or(4))),
+        ("--cpus", u64::from(options.cpus.unwrap_or(4))),
         ("--seconds", options.seconds),
         ("--seed", options.seed),
     ] {

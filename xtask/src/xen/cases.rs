@@ -16,7 +16,7 @@ const CONNECT_SECONDS: u64 = 60;
 const HVM_CONNECT_SECONDS: u64 = 240;
 
 /// Seconds a transfer of a case may take.
-const TRANSFER_SECONDS: u64 = 120;
+const TRANSFER_SECONDS: u64 = 240;
 
 /// Seconds a guest may take to unload its drivers and power off.
 const END_SECONDS: u64 = 60;
