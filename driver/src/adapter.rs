@@ -369,19 +369,16 @@ impl Adapter {
     /// the processor.
     fn queue_for(&self, list: &Nbl) -> (usize, u16) {
         let active = self.active.load(Ordering::Acquire);
-        let (spread, generation) = match list.hash() {
-            Some((value, _)) => {
-                let [low, ..] = value.to_le_bytes();
-                let entry = self.steering.get(usize::from(low & 0x7F));
-                let entry = entry.map_or(0, |entry| entry.load(Ordering::Acquire));
-                let [q0, q1, g0, g1] = entry.to_le_bytes();
-                let queue = u16::from_le_bytes([q0, q1]);
-                (queue.into(), u16::from_le_bytes([g0, g1]))
-            }
-            None => {
-                let processor = usize::try_from(nt::processor::current_index());
-                (processor.unwrap_or(0), self.transition.generation())
-            }
+        let (spread, generation) = if let Some((value, _)) = list.hash() {
+            let [low, ..] = value.to_le_bytes();
+            let entry = self.steering.get(usize::from(low & 0x7F));
+            let entry = entry.map_or(0, |entry| entry.load(Ordering::Acquire));
+            let [q0, q1, g0, g1] = entry.to_le_bytes();
+            let queue = u16::from_le_bytes([q0, q1]);
+            (queue.into(), u16::from_le_bytes([g0, g1]))
+        } else {
+            let processor = usize::try_from(nt::processor::current_index());
+            (processor.unwrap_or(0), self.transition.generation())
         };
         (spread.checked_rem(active).unwrap_or(0), generation)
     }

@@ -79,18 +79,21 @@ const PACKAGES: &[Package] = &[
         present: || Path::new("/usr/sbin/ip").exists() || Path::new("/sbin/ip").exists(),
         purpose: Purpose::Test,
         use_: "makes the network of demo --tap",
+        optional: true,
     },
     Package {
         name: "iputils-ping",
         present: || Path::new("/usr/bin/ping").exists() || Path::new("/bin/ping").exists(),
         purpose: Purpose::Test,
         use_: "pings the guest of demo --tap",
+        optional: true,
     },
     Package {
         name: "tshark",
         present: || Path::new("/usr/bin/tshark").exists(),
         purpose: Purpose::Test,
         use_: "reads the capture of the demo",
+        optional: true,
     },
     Package {
         name: "libxen-dev",

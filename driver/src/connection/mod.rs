@@ -190,10 +190,9 @@ impl<'a> Worker<'a> {
     }
 
     fn end_backend_watch(&mut self, irql: &Passive<'_>) {
-        for watch in [self.backend_watch.take(), self.carrier_watch.take()] {
-            if let Some(watch) = watch {
-                watch.end(self.adapter, irql);
-            }
+        let watches = [self.backend_watch.take(), self.carrier_watch.take()];
+        for watch in watches.into_iter().flatten() {
+            watch.end(self.adapter, irql);
         }
     }
 

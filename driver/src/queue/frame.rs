@@ -19,7 +19,7 @@ use crate::shared_page::{PAGE_BYTES, PAGE_SHIFT};
 /// Shortest frame on the wire, without checksum: shorter ones are padded with zeroes.
 pub(crate) const MIN_WIRE_FRAME: u32 = 60;
 /// Bytes that are summed at once.
-const SUM_CHUNK: usize = 256;
+const SUM_CHUNK: u32 = 256;
 
 /// Where in a list the next frame to send is. Goes with the list it was made of.
 #[derive(Clone, Copy, Debug)]
@@ -181,9 +181,9 @@ impl<'f> FrameBytes<'f> {
         let mut bytes = self.clone();
         let mut sum = Sum::default();
         // The memory is the sender's, who may write to it: what is summed is a copy.
-        let mut chunk = [0_u8; SUM_CHUNK];
+        let mut chunk = [0_u8; SUM_CHUNK as usize];
         while at < end {
-            let count = end.saturating_sub(at).min(chunk.len() as u32);
+            let count = end.saturating_sub(at).min(SUM_CHUNK);
             // SAFETY: `count` is at most the chunk's length.
             unsafe { bytes.copy(at, chunk.as_mut_ptr(), count, irql) }?;
             sum.add(chunk.get(..count as usize).unwrap_or_default());

@@ -45,10 +45,13 @@ fn said(world: &World, text: &str) -> usize {
     log.iter().filter(|line| line.text.contains(text)).count()
 }
 
+/// Turns one feature of a backend on or off.
+type Switch = fn(&mut Features, bool);
+
 /// Every row of the table, alone and missing from a backend that has all others.
 #[test]
 fn each_feature_alone_and_each_one_missing_connects_and_carries_data() {
-    let switches: [(&str, fn(&mut Features, bool)); 12] = [
+    let switches: [(&str, Switch); 12] = [
         ("rx-flip", |f, on| f.rx_flip_key = on),
         ("sg", |f, on| f.sg = on),
         ("gso-tcpv4", |f, on| f.gso_tcpv4 = on),
@@ -57,7 +60,7 @@ fn each_feature_alone_and_each_one_missing_connects_and_carries_data() {
         ("ipv6-csum-offload", |f, on| f.ipv6_csum_offload = on),
         ("multicast-control", |f, on| f.multicast_control = on),
         ("dynamic-multicast-control", |f, on| {
-            f.dynamic_multicast_control = on
+            f.dynamic_multicast_control = on;
         }),
         ("split-event-channels", |f, on| f.split_event_channels = on),
         ("multi-queue", |f, on| f.max_queues = if on { 2 } else { 0 }),

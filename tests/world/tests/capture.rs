@@ -32,20 +32,21 @@ struct Frame {
     bytes: Vec<u8>,
 }
 
+/// A length of four bytes.
+fn size(bytes: &[u8], at: usize) -> usize {
+    usize::try_from(number(bytes, at, 4)).expect("four bytes")
+}
+
 /// Reads a file of one section with one Ethernet interface (draft-ietf-opsawg-pcapng).
 fn parse(file: &[u8]) -> Vec<Frame> {
     let (mut at, mut frames, mut interfaces) = (0, Vec::new(), 0);
     while at < file.len() {
-        let (kind, length) = (number(file, at, 4), number(file, at + 4, 4) as usize);
+        let (kind, length) = (number(file, at, 4), size(file, at + 4));
         assert!(
             length.is_multiple_of(4) && length >= 12,
             "block length {length}"
         );
-        assert_eq!(
-            number(file, at + length - 4, 4) as usize,
-            length,
-            "both lengths"
-        );
+        assert_eq!(size(file, at + length - 4), length, "both lengths");
         let body = &file[at + 8..at + length - 4];
         match kind {
             0x0A0D_0D0A => {
@@ -70,7 +71,7 @@ fn parse(file: &[u8]) -> Vec<Frame> {
 fn packet(body: &[u8]) -> Frame {
     assert_eq!(number(body, 0, 4), 0, "the only interface");
     let time = number(body, 4, 4) << 32 | number(body, 8, 4);
-    let (captured, original) = (number(body, 12, 4) as usize, number(body, 16, 4) as usize);
+    let (captured, original) = (size(body, 12), size(body, 16));
     assert_eq!(captured, original, "whole frames");
     let options = &body[20 + captured.next_multiple_of(4)..];
     assert_eq!(
@@ -95,7 +96,7 @@ fn checksum(parts: &[&[u8]]) -> u16 {
     while sum > 0xFFFF {
         sum = (sum & 0xFFFF) + (sum >> 16);
     }
-    !(sum as u16)
+    !u16::try_from(sum).expect("folded")
 }
 
 /// Bytes of TCP payload in a frame; panics if anything is malformed.

@@ -153,18 +153,10 @@ impl Bench {
     /// Anything.
     pub(crate) fn random(&self, rng: &mut Rng) -> Setting {
         let mut setting = self.plain(0);
-        self.random_types(&mut setting, rng);
+        random_types(&mut setting, rng);
         self.random_table(&mut setting, rng);
         random_key(&mut setting, rng);
         setting
-    }
-
-    fn random_types(&self, setting: &mut Setting, rng: &mut Rng) {
-        setting.types = match rng.below(4) {
-            0 => ALL_TYPES,
-            1 => NETIF_TYPES,
-            _ => (u32::try_from(rng.below(0x200)).unwrap_or(0) << 8).max(0x100),
-        };
     }
 
     fn random_table(&self, setting: &mut Setting, rng: &mut Rng) {
@@ -187,7 +179,7 @@ impl Bench {
         match rng.below(5) {
             0 | 1 => self.random_table(&mut next, rng),
             2 => random_key(&mut next, rng),
-            3 => self.random_types(&mut next, rng),
+            3 => random_types(&mut next, rng),
             _ => next = self.random(rng),
         }
         next
@@ -560,4 +552,12 @@ pub(crate) fn wrong_settings(good: &Setting) -> Vec<(&'static str, Vec<u8>)> {
             change(40, &[0, 0, 63]),
         ),
     ]
+}
+
+fn random_types(setting: &mut Setting, rng: &mut Rng) {
+    setting.types = match rng.below(4) {
+        0 => ALL_TYPES,
+        1 => NETIF_TYPES,
+        _ => (u32::try_from(rng.below(0x200)).unwrap_or(0) << 8).max(0x100),
+    };
 }

@@ -226,7 +226,7 @@ fn version_and_features_are_told() {
         guest
             .machine
             .hypercall(0, abi::HYPERVISOR_XEN_VERSION, [0; 5]),
-        (4 << 16) | 17
+        0x0004_0011
     );
     assert_eq!(guest.call(abi::HYPERVISOR_XEN_VERSION, 6, &[0; 8]), 0);
     assert_ne!(guest.argument_u32(4) & (1 << 8), 0, "callback vector");

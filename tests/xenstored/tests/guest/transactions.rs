@@ -148,10 +148,13 @@ fn what_was_seen_must_be_as_it_was() {
     }
 }
 
+/// What another domain does to the store.
+type Change = fn(&mut Guest);
+
 /// The look comes after the change of another domain, but shows the store of the beginning.
 #[test]
 fn what_is_seen_for_the_first_time_after_a_change_is_the_old_and_conflicts() {
-    let changes: [(fn(&mut Guest), &str); 3] = [
+    let changes: [(Change, &str); 3] = [
         (|g| g.store.rm("/local/domain/5/data/k"), "removed"),
         (|g| g.store.write("/local/domain/5/data/k", "2"), "written"),
         (

@@ -11,7 +11,7 @@ use crate::Options;
 use crate::job::{BEGIN, DONE, END, Job, Kind};
 
 /// A life longer than this, by the clock on the wall, hangs: they take a fraction of a second.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// With more failures than this there is no point in going on.
 const FAILURES_MAX: usize = 12;
 
