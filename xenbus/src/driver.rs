@@ -91,7 +91,7 @@ fn read_parameters(registry_path: UnicodeStr<'_>, irql: &Passive<'_>) {
     let unplug = key.read_dword(nt::utf16!("UnplugNetworkCards"));
     UNPLUG.store(unplug.unwrap_or(NOT_SET), Ordering::Relaxed);
     let fifo = key.read_dword(nt::utf16!("FifoEventChannels"));
-    FIFO.store(fifo.map_or(true, |value| value != 0), Ordering::Relaxed);
+    FIFO.store(fifo != Ok(0), Ordering::Relaxed);
 }
 
 /// Whether the FIFO ABI of event channels is tried. Only a value of 0 keeps it off, for a Xen on which

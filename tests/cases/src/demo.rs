@@ -13,7 +13,7 @@ use crate::transfer::{DOWNLOAD, UPLOAD};
 /// What to move.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The server of [`crate::transfer`].
+    /// The server of [`mod@crate::transfer`].
     pub peer: Ipv4Address,
     /// Bytes each way, over all connections.
     pub bytes: u64,

@@ -77,7 +77,7 @@ enum Role {
         ready: Vec<u8>,
     },
     Sink,
-    /// With the protocol of [`crate::transfer`].
+    /// With the protocol of [`mod@crate::transfer`].
     Transfer(Transfer),
     /// Lines of text both ways.
     Lines {
@@ -120,7 +120,7 @@ pub enum End {
     },
     /// Receives.
     Sink,
-    /// Sends `total` bytes made from `seed` to a server of [`crate::transfer`], and compares what it answers.
+    /// Sends `total` bytes made from `seed` to a server of [`mod@crate::transfer`], and compares what it answers.
     Upload {
         /// Content.
         seed: u64,
@@ -279,7 +279,7 @@ impl Stack {
         self.streams.len() - 1
     }
 
-    /// Is a server of [`crate::transfer`] for `count` transfers each way.
+    /// Is a server of [`mod@crate::transfer`] for `count` transfers each way.
     pub fn serve(&mut self, count: u64, seed: u64) {
         for number in 0..count {
             self.listen(UPLOAD, End::UploadServer, 0);

@@ -1,7 +1,7 @@
 //! Everything the harness takes from the system it runs on, in one place.
 //!
-//! Two systems supply the same few items: `linux`, a process, and [`bare`], a kernel of its own that installs a
-//! [`bare::Host`]. They are memory that can be mapped twice with different access ([`memory`]), processors and time
+//! Two systems supply the same few items: `linux`, a process, and `bare`, a kernel of its own that installs a
+//! `bare::Host`. They are memory that can be mapped twice with different access ([`memory`]), processors and time
 //! (`processor`), traps (`trap`). What is the same for both is here: the stack switch ([`context`]), the gates
 //! between driver code and the harness ([`gate`]), single accesses to shared memory ([`call`]).
 //! Nothing outside this module names `libc`, a signal, an OS thread or an assembly instruction.

@@ -3,7 +3,7 @@
 //! Each NT thread is a fiber; ISRs and DPCs run nested on the stack of whatever their processor is running,
 //! as on hardware. In the deterministic mode one OS thread runs everything: the *scheduler context* (the
 //! test's own stack) picks a processor by the seed, switches to its current fiber, and gets control back at
-//! the fiber's next preemption point (any import) or when it blocks. In the [parallel](parallel) mode each processor
+//! the fiber's next preemption point (any import) or when it blocks. In the [parallel] mode each processor
 //! is a real one (OS thread) with a scheduler context of its own.
 
 use alloc::boxed::Box;
