@@ -16,8 +16,8 @@ const STORE_MTU: u16 = 9100;
 const HEADER: u32 = 14;
 /// Bytes of a segment, which fit behind a header of IPv6 too.
 const SEGMENT: u64 = 1428;
-/// Processors, and so the most queues.
-const CPUS: u32 = 8;
+/// Processors, and so the most queues; the backend has as many.
+const CPUS: u32 = table::MAX_QUEUES;
 
 /// A system with one adapter, which is restarted for each setting.
 struct Bench {
@@ -36,6 +36,7 @@ impl Bench {
         let mut config = World::vif_config(Preset::Linux, 0);
         config.mtu = STORE_MTU;
         config.responses = response;
+        config.features.max_queues = u16::try_from(cpus).unwrap_or(1).max(8);
         world.add_vif(config, tap.clone());
         world.boot();
         world.wait_connected(0);
