@@ -110,7 +110,7 @@ mod miniport {
         pool_without_tag: ["ndis-pool"];
         odd_context: ["ndis-pool"];
         pool_left: ["ndis-halt-leak"];
-        list_left_in_pool: ["ndis-pool"];
+        list_left_in_pool: ["ndis-pool", "ndis-halt-leak"];
         list_freed_twice: ["ndis-free"];
     }
 }

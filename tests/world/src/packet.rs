@@ -180,11 +180,14 @@ pub fn verifies(frame: &[u8]) -> bool {
         0
     };
     let ip = IP + tag;
-    let Some(packet) = frame.get(ip..).filter(|packet| packet.len() >= 40) else {
+    let Some(packet) = frame.get(ip..).filter(|packet| packet.len() >= 28) else {
         return false;
     };
     let word = |at: usize| usize::from(u16::from_be_bytes([packet[at], packet[at + 1]]));
     let (transport, end, protocol, addresses) = if packet[0] >> 4 == 6 {
+        if packet.len() < 48 {
+            return false;
+        }
         (40, 40 + word(4), packet[6], 8..40)
     } else {
         let header = usize::from(packet[0] & 15) * 4;

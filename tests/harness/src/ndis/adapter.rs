@@ -53,6 +53,8 @@ pub(crate) struct Adapter {
     /// Between `OID_PNP_SET_POWER` to a low state and back.
     pub(crate) low_power: AtomicBool,
     pub(crate) surprise_removed: AtomicBool,
+    /// `MiniportHaltEx` has been called and has not returned.
+    pub(crate) in_halt: AtomicBool,
     /// `NdisMRemoveMiniport` was called.
     pub(crate) failed: AtomicBool,
     /// Paused for the low-power state, so that waking restarts it.
@@ -81,6 +83,7 @@ impl Adapter {
             filter: AtomicU32::new(0),
             low_power: AtomicBool::new(false),
             surprise_removed: AtomicBool::new(false),
+            in_halt: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             paused_for_power: AtomicBool::new(false),
         });

@@ -270,10 +270,12 @@ pub(crate) fn halt(adapter: &Arc<Adapter>, action: i32) {
     // No request may be in the driver; the next one finds the adapter halted.
     adapter.requests.quiesce(|| adapter.advance(Event::Halt));
     let context = adapter.context();
+    adapter.in_halt.store(true, Ordering::Release);
     adapter.driver.call(
         Handler::Halt,
         &[context, usize::try_from(action).unwrap_or(0)],
     );
+    adapter.in_halt.store(false, Ordering::Release);
     expect_idle(adapter, "MiniportHaltEx returned");
     check_gone(adapter, "MiniportHaltEx returned");
 }

@@ -113,6 +113,11 @@ extern "win64" fn indicate(handle: usize, at: *mut Indication) {
     adapter::expect_no_lock("NdisMIndicateStatusEx", false);
     let registered = adapter.attributes.lock().registered;
     let state = adapter.state();
+    // A thread of the driver's may be on its way here when NDIS calls the halt handler; it is over when the
+    // handler returns (nc-ndis-miniport_halt: none after the return).
+    if state == State::Halted && adapter.in_halt.load(Ordering::Acquire) {
+        return;
+    }
     if !registered || matches!(state, State::Halted | State::Shutdown) {
         rules::violate(
             &STATUS_STATE,

@@ -76,12 +76,13 @@ const MANDATORY: [(u32, u32); 18] = [
 ];
 
 /// Objects that are only set, or whose query changes nothing.
-const SET_ONLY: [u32; 5] = [
+const SET_ONLY: [u32; 6] = [
     sys::OID_GEN_RECEIVE_SCALE_PARAMETERS,
     sys::OID_PNP_SET_POWER,
     sys::OID_TCP_OFFLOAD_PARAMETERS,
     sys::OID_OFFLOAD_ENCAPSULATION,
     sys::OID_GEN_LINK_PARAMETERS,
+    sys::OID_GEN_NETWORK_LAYER_ADDRESSES,
 ];
 
 fn listed(proof: &Proof) -> Vec<u32> {
