@@ -80,7 +80,8 @@ fn a_believed_backend_is_sampled() {
     settle(&mut steering);
     let before = steering.counters().checked;
     let mut looked = 0_u32;
-    for port in 1..3201 {
+    let frames: u16 = if cfg!(miri) { 320 } else { 3200 };
+    for port in 1..=frames {
         let told = truth(&frame(port), HashTypes::NETIF);
         let steered = steering.steer(Some(told), 0x0800, || {
             looked += 1;
@@ -89,7 +90,7 @@ fn a_believed_backend_is_sampled() {
         assert_eq!(steered.hash, Some(told));
     }
     assert_eq!(u64::from(looked), steering.counters().checked - before);
-    assert_eq!(looked, 3200 / SAMPLE);
+    assert_eq!(looked, u32::from(frames) / SAMPLE);
     assert_eq!(steering.counters().mismatches, 0);
 }
 
