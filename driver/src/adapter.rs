@@ -686,7 +686,7 @@ impl Adapter {
         for queue in self.queues() {
             let left = queue.tx.with(irql, |tx, _| tx.set_gate(gate));
             self.complete(left, irql);
-            queue.rx.with(irql, |rx, _| rx.open = gate.is_none());
+            queue.rx.with(irql, |rx, _| rx.set_open(gate.is_none()));
         }
     }
 

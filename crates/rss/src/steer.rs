@@ -215,11 +215,32 @@ impl<S: AsRef<[ByteTables]> + AsMut<[ByteTables]>> Steering<S> {
                 computed
             }
         };
-        let processor = match (hash, &self.table) {
+        Steered {
+            hash,
+            processor: self.processor(hash),
+        }
+    }
+
+    /// Where the rest of a frame goes that was steered before, by the settings of now.
+    #[must_use]
+    pub fn again(&self, steered: Steered) -> Steered {
+        if !self.is_on() {
+            return Steered {
+                hash: None,
+                processor: None,
+            };
+        }
+        Steered {
+            hash: steered.hash,
+            processor: self.processor(steered.hash),
+        }
+    }
+
+    fn processor(&self, hash: Option<FrameHash>) -> Option<u16> {
+        match (hash, &self.table) {
             (Some(hash), Some(table)) => Some(table.lookup(hash.value)),
             _ => self.default,
-        };
-        Steered { hash, processor }
+        }
     }
 
     /// Whether the next hash of the backend is to be checked.

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use frames::{KEY, ethernet, ipv4_packet, ipv6, tcp, udp};
 use rss::{
-    FrameHash, HashType, HashTypes, IndirectionTable, SAMPLE, Steering, SteeringConfig, Toeplitz,
-    WRONG_MAX, hash_frame,
+    FrameHash, HashType, HashTypes, IndirectionTable, SAMPLE, Steered, Steering, SteeringConfig,
+    Toeplitz, WRONG_MAX, hash_frame,
 };
 
 const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -170,6 +170,33 @@ fn a_new_table_alone_keeps_the_belief() {
         );
     }
     assert!(steering.counters().from_backend > 0);
+}
+
+/// What is left of a frame that was steered before a change goes where the settings of now say.
+#[test]
+fn the_rest_of_a_frame_follows_a_change() {
+    let mut steering = on(HashTypes::NETIF);
+    let steered = steering.steer(None, 0x0800, || frame(1));
+    let value = steered.hash.map(|hash| hash.value);
+    assert_eq!(steering.again(steered), steered);
+    let config = SteeringConfig {
+        types: HashTypes::NETIF,
+        key: &KEY,
+        table: Some(IndirectionTable::new(&[20]).unwrap()),
+        default: Some(21),
+    };
+    steering.set(&config, true);
+    let again = steering.again(steered);
+    assert_eq!(again.hash.map(|hash| hash.value), value);
+    assert_eq!(again.processor, Some(20));
+    let unhashed = Steered {
+        hash: None,
+        processor: Some(7),
+    };
+    assert_eq!(steering.again(unhashed).processor, Some(21));
+    steering.clear();
+    let again = steering.again(steered);
+    assert_eq!((again.hash, again.processor), (None, None));
 }
 
 /// The backend knows no UDP types: where they are wanted its value by addresses is not the answer.

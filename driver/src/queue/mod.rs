@@ -10,6 +10,7 @@
 //! leave through [`handoff`].
 
 mod bell;
+mod cutting;
 mod flights;
 mod frame;
 mod handoff;
@@ -405,10 +406,7 @@ impl Queue {
             (side.link.take(), side.give_up(Status::FAILURE))
         });
         adapter.complete(left, irql);
-        let rx = self.rx.with(irql, |side, _| {
-            side.frozen = false;
-            side.link.take()
-        });
+        let rx = self.rx.with(irql, |side, _| side.unlink());
         // Nobody has a notifier now.
         if let Some(Channels { tx, rx }) = channels {
             for bell in [Some(tx), rx].into_iter().flatten() {

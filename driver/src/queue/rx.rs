@@ -16,6 +16,7 @@ use ring::Recheck;
 use rss::{Steered, Steering};
 
 use super::QueueSpec;
+use super::cutting::{Large, Progress};
 use super::rx_link::{PageGrants, RxLink, Supply};
 use super::rx_offload;
 use super::steering::{self, HashTables};
@@ -29,7 +30,7 @@ use crate::vlan::{Incoming, TAG_BYTES, TAG_PLACE, TAG_TYPE, VlanSettings};
 
 /// Frames of at most this many bytes are copied.
 const COPY_BREAK: u32 = 256;
-/// Frames handed out in one pass.
+/// Frames handed out in one pass; segments of a frame that is cut are frames.
 const BUDGET: u32 = 128;
 /// With fewer free pages than this the system is asked to give lists back at once: enough to fill
 /// a chunk of the ring and to copy the frames of a pass.
@@ -40,7 +41,7 @@ const FIRST_BYTES: u32 = 256;
 /// The receive side; under the queue's receive lock.
 pub(crate) struct RxSide {
     /// Whether frames may be handed up.
-    pub(crate) open: bool,
+    open: bool,
     /// The adapter is pausing and waits for lists.
     pub(crate) draining: bool,
     pub(crate) filter: Filter,
@@ -55,6 +56,10 @@ pub(crate) struct RxSide {
     /// Longest frame without tag.
     max_frame: u32,
     vlan: VlanSettings,
+    /// A frame that is being cut. No other is taken from the ring before it is.
+    cutting: Option<Large>,
+    /// It waits for pages.
+    out_of_pages: bool,
     /// The domain is being suspended: the ring is left alone.
     pub(crate) frozen: bool,
     adapter: NdisHandle,
@@ -76,7 +81,7 @@ pub(crate) struct Received {
 pub(crate) struct Returned {
     /// It was the last list that a pause waits for.
     pub(crate) drained: bool,
-    /// The backend has too few pages, and now there are some.
+    /// There was too little of pages for the backend or for a frame that is cut, and now there are some.
     pub(crate) hungry: bool,
 }
 
@@ -100,6 +105,8 @@ impl RxSide {
             max_frame: spec.max_frame,
             steering: Steering::in_storage(HashTables::try_new()?),
             vlan: spec.vlan,
+            cutting: None,
+            out_of_pages: false,
             frozen: false,
             adapter: spec.adapter,
         })
@@ -118,6 +125,7 @@ impl RxSide {
         let Some(mut link) = self.link.take() else {
             return Ok(received);
         };
+        self.cut(&mut received.lists);
         let RxLink {
             engine,
             grants,
@@ -128,6 +136,9 @@ impl RxSide {
         // The engine is borrowed while it hands out packets, so pages to post again wait.
         let mut pass = Ok(());
         for _ in 0..BUDGET {
+            if self.cutting.is_some() || received.lists.len() >= BUDGET {
+                break;
+            }
             let polled = engine.poll(1, &mut |packet: RxPacket<'_>| {
                 self.take_packet(&packet, grants, &mut recycled, stuck, &mut received.lists);
             });
@@ -143,9 +154,14 @@ impl RxSide {
                 }
                 Err(broken) => pass = Err(broken),
             }
+            self.cut(&mut received.lists);
             if !received.more || pass.is_err() {
                 break;
             }
+        }
+        if self.cutting.is_some() || received.lists.len() >= BUDGET {
+            // Without pages it goes on when lists come back.
+            received.more = !self.out_of_pages;
         }
         let refill = engine.refill(&mut Supply {
             grants,
@@ -156,7 +172,7 @@ impl RxSide {
         {
             notifier.ring(bus, irql);
         }
-        received.low = self.stock.free_pages() < LOW_PAGES;
+        received.low = self.out_of_pages || self.stock.free_pages() < LOW_PAGES;
         self.link = Some(link);
         match pass {
             Err(broken) if received.lists.is_empty() => Err(broken),
@@ -167,6 +183,50 @@ impl RxSide {
             }
             Ok(()) => Ok(received),
         }
+    }
+
+    /// Goes on with the frame that is being cut.
+    #[inline(never)]
+    fn cut(&mut self, lists: &mut RxChain) {
+        let Some(large) = &mut self.cutting else {
+            return;
+        };
+        large.dress.steered = self.steering.again(large.dress.steered);
+        let room = BUDGET.saturating_sub(lists.len());
+        let (cut, progress) = large.go_on(&mut self.stock, self.adapter, room, lists);
+        self.statistics
+            .count_many(large.to, cut.made.into(), cut.bytes);
+        self.statistics.count_discards(cut.lost.into());
+        // With nothing out, no page will come back.
+        self.out_of_pages = progress == Progress::NoPages && self.stock.lent() > 0;
+        if progress != Progress::Part && !self.out_of_pages {
+            self.end_cut();
+        }
+    }
+
+    /// Ends the cutting of a frame; segments that were not made are lost.
+    #[inline(never)]
+    fn end_cut(&mut self) {
+        self.out_of_pages = false;
+        if let Some(large) = self.cutting.take() {
+            let lost = large.end(&mut self.stock);
+            self.statistics.count_discards(lost.into());
+        }
+    }
+
+    /// Lets frames be handed up, or not any more.
+    pub(crate) fn set_open(&mut self, open: bool) {
+        self.open = open;
+        if !open {
+            self.end_cut();
+        }
+    }
+
+    /// Takes the connection's side of the ring out.
+    pub(crate) fn unlink(&mut self) -> Option<RxLink> {
+        self.frozen = false;
+        self.end_cut();
+        self.link.take()
     }
 
     /// Takes frames of at least this many bytes, without tag.
@@ -324,19 +384,15 @@ impl RxSide {
                 } else {
                     self.statistics.count(to, packet.length);
                 }
-                Pieces::Lent
+                Pieces::Used
             }
             Plan::Cut(segmenter, deliver) => {
                 dress.deliver = deliver;
-                let frame = (&mut head, &*pieces);
-                let stock = &mut self.stock;
-                let cut = rx_offload::cut(stock, self.adapter, &segmenter, frame, &dress, lists);
                 if self.offloads.rsc4 || self.offloads.rsc6 {
                     self.coalescing.count_abort();
                 }
-                self.statistics.count_many(to, cut.made.into(), cut.bytes);
-                self.statistics.count_discards(cut.lost.into());
-                Pieces::Free
+                self.cutting = Some(Large::new(segmenter, head, dress, to, pieces));
+                Pieces::Used
             }
             Plan::Drop => {
                 self.statistics.count_errors(1);
@@ -407,9 +463,11 @@ impl RxSide {
         }
     }
 
-    /// Asks for the next event; whether there are responses already.
+    /// Asks for the next event; whether there are responses already. Without pages no event is of use: lists that come
+    /// back are.
     pub(crate) fn arm(&mut self) -> Result<bool, RxBroken> {
-        let Some(link) = self.link.as_mut().filter(|_| !self.frozen) else {
+        let idle = self.frozen || self.out_of_pages;
+        let Some(link) = self.link.as_mut().filter(|_| !idle) else {
             return Ok(false);
         };
         Ok(link.engine.arm()? == Recheck::Poll)
@@ -423,10 +481,10 @@ impl RxSide {
             .is_some_and(|notifier| notifier.unmask(bus, irql))
     }
 
-    /// Whether the backend has too few pages.
+    /// Whether the backend has too few pages, or a frame that is cut waits for some.
     pub(crate) fn is_hungry(&self) -> bool {
         let link = self.link.as_ref().filter(|_| !self.frozen);
-        link.is_some_and(|link| link.engine.posted() < REFILL_CHUNK)
+        link.is_some_and(|link| self.out_of_pages || link.engine.posted() < REFILL_CHUNK)
     }
 
     /// Whether the backend kept a page that it said it had filled.
@@ -438,8 +496,8 @@ impl RxSide {
 /// What became of a frame's pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pieces {
-    /// They are the system's.
-    Lent,
+    /// They are the system's, or those of the frame that is being cut.
+    Used,
     /// They are free.
     Free,
 }
@@ -450,7 +508,7 @@ pub(super) struct Dress {
     /// Value of the tag slot.
     tag: u64,
     /// Its hash, and the processor it is for.
-    steered: Steered,
+    pub(super) steered: Steered,
     /// Checksums and coalescing.
     deliver: Deliver,
 }

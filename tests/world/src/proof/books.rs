@@ -88,18 +88,6 @@ const RECENT: usize = 256;
 /// Bytes for the guest in one round: less than the backend keeps for a queue.
 const ROUND: usize = 300 * 1024;
 
-/// Pages of the driver that the frames of one round may take: it has 384 beside those on the ring, and each segment
-/// that it cuts takes one at least.
-const PAGES: usize = 300;
-
-/// Pages that a frame may take.
-fn pages_of(came: &Came) -> usize {
-    came.gso.map_or(4, |(mss, _)| {
-        let mss = usize::from(mss);
-        18 + came.bytes.len().div_ceil(mss) * (1 + (mss + 140) / 4096)
-    })
-}
-
 impl Proof {
     /// Boots a machine whose interface `config` describes, with these keywords, and brings the interface up. The
     /// toolstack says that an `untrusted` backend may see no other bytes of the guest.
@@ -270,12 +258,11 @@ impl Proof {
         ];
         let policy = self.rng.pick(&policies);
         self.world.protocol(self.device).set_receive_policy(policy);
-        let (mut bytes, mut pages) = (0, 0);
+        let mut bytes = 0;
         for _ in 0..self.rng.below(64) {
             let (frame, meta, came) = self.offer.frame();
             bytes += frame.len();
-            pages += pages_of(&came);
-            if bytes > ROUND || pages > PAGES {
+            if bytes > ROUND {
                 break;
             }
             self.received.offered(&came, &self.terms);
