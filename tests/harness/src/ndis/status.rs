@@ -115,10 +115,11 @@ extern "win64" fn indicate(handle: usize, at: *mut Indication) {
     let state = adapter.state();
     // A thread of the driver's may be on its way here when NDIS calls the halt handler; it is over when the
     // handler returns (nc-ndis-miniport_halt: none after the return).
-    if state == State::Halted && adapter.in_halt.load(Ordering::Acquire) {
-        return;
-    }
-    if !registered || matches!(state, State::Halted | State::Shutdown) {
+    let is_over = match state {
+        State::Halted => !adapter.in_halt.load(Ordering::Acquire),
+        state => state == State::Shutdown,
+    };
+    if !registered || is_over {
         rules::violate(
             &STATUS_STATE,
             format!("NdisMIndicateStatusEx in state {state:?}"),

@@ -79,6 +79,8 @@ pub(super) struct Fake {
     pub(super) adapter: AtomicUsize,
     pool: AtomicUsize,
     pub(super) running: AtomicBool,
+    /// `MiniportHaltEx` indicates a status.
+    pub(super) halting: AtomicBool,
     pausing: AtomicBool,
     pub(super) filter: AtomicU32,
     free: Mutex<Vec<usize>>,
@@ -109,6 +111,7 @@ impl Fake {
             adapter: AtomicUsize::new(0),
             pool: AtomicUsize::new(0),
             running: AtomicBool::new(false),
+            halting: AtomicBool::new(false),
             pausing: AtomicBool::new(false),
             filter: AtomicU32::new(0),
             free: Mutex::default(),
@@ -419,6 +422,10 @@ fn make_lists(fake: &Fake, adapter: usize) {
 
 extern "win64" fn halt(context: usize, _action: i32) {
     let fake = of(context);
+    // Nothing is wrong with an indication before the handler returns.
+    fake.halting.store(true, Ordering::Release);
+    super::script::tell_link(fake, ndis_sys::MediaConnectStateDisconnected);
+    fake.halting.store(false, Ordering::Release);
     let blocks = core::mem::take(&mut *fake.blocks.lock());
     if fake.does(Mistake::PoolFirst) {
         ndis(

@@ -250,11 +250,9 @@ fn set_power(fake: &Fake, state: u32) -> i32 {
 
 fn tell(fake: &Fake, code: i32, buffer: usize, len: usize) {
     let mut s: NDIS_STATUS_INDICATION = structure(sys::NDIS_OBJECT_TYPE_STATUS_INDICATION, 1, 112);
-    let source = if fake.does(Mistake::StatusSource) {
-        8
-    } else {
-        fake.handle()
-    };
+    let wrong = fake.does(Mistake::StatusSource)
+        || fake.does(Mistake::StatusHalting) && fake.halting.load(Ordering::Acquire);
+    let source = if wrong { 8 } else { fake.handle() };
     s.SourceHandle = source as *mut _;
     s.StatusCode = code;
     s.StatusBuffer = buffer as *mut _;
