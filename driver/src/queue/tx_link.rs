@@ -5,6 +5,7 @@
 )]
 
 use core::mem::ManuallyDrop;
+use core::ops::Range;
 
 use netfront_core::RING_SIZE;
 use netfront_core::tx::{
@@ -130,11 +131,22 @@ impl TxLink {
             bounce,
             grants,
         } = memory;
-        let left = grants.release(bus, irql);
-        if left > 0 {
+        let is_used = |places: Range<usize>| {
+            let used = |gref: &GrantRef| grants.revoke(*gref).is_err();
+            let grefs = places.filter_map(|nth| grants.reference(nth));
+            grefs.filter(used).count() > 0
+        };
+        let bounce_end = FIRST_BOUNCE.saturating_add(bounce.count());
+        if is_used(RING_GRANT..FIRST_HEADER) {
             ring.leak();
-            let _leaked = ManuallyDrop::new((headers, bounce));
         }
+        if is_used(FIRST_HEADER..FIRST_BOUNCE) {
+            let _leaked = ManuallyDrop::new(headers);
+        }
+        if is_used(FIRST_BOUNCE..bounce_end) {
+            let _leaked = ManuallyDrop::new(bounce);
+        }
+        let left = grants.release(bus, irql);
         left
     }
 }
