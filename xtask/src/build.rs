@@ -9,8 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    identity,
-    process::{self, Keep},
+    identity, process,
     setup::{self, DRIVER_TARGET, Purpose},
 };
 
@@ -60,9 +59,9 @@ pub(crate) fn drivers(root: &Path, target_dir: &Path) -> Result<()> {
         build.args(["--package", driver]);
     }
     with_driver_flags(&mut build, root, target_dir)?;
-    let finished = process::run_and_keep("building the drivers", &mut build, &Keep::Error)?;
+    let finished = process::run_and_keep_errors("building the drivers", &mut build)?;
     if !finished.success {
-        let unlisted = unlisted_imports(&finished.output);
+        let unlisted = unlisted_imports(&finished.errors);
         if unlisted.is_empty() {
             bail!("the drivers do not build (see above)");
         }

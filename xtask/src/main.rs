@@ -8,13 +8,10 @@ mod demo;
 mod guest;
 mod identity;
 mod lint;
-mod miri;
 mod package;
 mod process;
-mod reproducible;
 mod setup;
 mod sim;
-mod tally;
 mod test;
 mod xen;
 

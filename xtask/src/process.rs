@@ -57,46 +57,32 @@ pub(crate) fn run(what: &str, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// How a program ended whose output was shown and kept.
+/// How a program ended whose errors were shown and kept.
 pub(crate) struct Finished {
     /// Whether the exit code was 0.
     pub(crate) success: bool,
-    /// What it printed: standard output, or standard error, as asked for.
-    pub(crate) output: String,
+    /// What it printed on standard error.
+    pub(crate) errors: String,
 }
 
-/// Which of a program's outputs is kept.
-pub(crate) enum Keep {
-    /// Standard output.
-    Output,
-    /// Standard error.
-    Error,
-}
-
-/// As [`run`], but also keeps one of the outputs, which is shown all the same as it comes.
+/// As [`run`], but also keeps what comes on standard error, which is shown all the same as it comes.
 ///
 /// # Errors
 /// When the program cannot be started or its output cannot be read; not when it fails.
-pub(crate) fn run_and_keep(what: &str, command: &mut Command, keep: &Keep) -> Result<Finished> {
+pub(crate) fn run_and_keep_errors(what: &str, command: &mut Command) -> Result<Finished> {
     eprintln!("==> {what}");
     let start = Instant::now();
-    match keep {
-        Keep::Output => command.stdout(Stdio::piped()),
-        Keep::Error => command.stderr(Stdio::piped()),
-    };
     let mut child = command
+        .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {command:?}"))?;
-    let output = match keep {
-        Keep::Output => child.stdout.take().map(|pipe| copy(pipe, io::stdout())),
-        Keep::Error => child.stderr.take().map(|pipe| copy(pipe, io::stderr())),
-    };
-    let output = output.transpose()?.unwrap_or_default();
+    let errors = child.stderr.take().map(|pipe| copy(pipe, io::stderr()));
+    let errors = errors.transpose()?.unwrap_or_default();
     let status = child.wait()?;
     eprintln!("    {what}: {:.0} s", start.elapsed().as_secs_f64());
     Ok(Finished {
         success: status.success(),
-        output,
+        errors,
     })
 }
 

@@ -28,3 +28,13 @@ pub use peer::{Peer, WireCounters};
 pub use tap::Tap;
 pub use tap_device::{Namespace, TapCounters, TapDevice};
 pub use world::{Builder, World, driver_image};
+
+/// Has every panic, on whatever thread, end the program: a processor's thread that ended alone would leave the others
+/// waiting for it. For programs; test programs have panics caught.
+pub fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}

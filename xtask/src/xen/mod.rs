@@ -34,7 +34,7 @@ use dom0::{event::Line, plan::Plan};
 use crate::{
     build, guest, process,
     setup::{self, Purpose},
-    tally::Tally,
+    test::Tally,
 };
 pub(crate) use cases::Load;
 

@@ -58,6 +58,7 @@ pub(crate) struct Options {
 }
 
 fn main() -> Result<()> {
+    world::abort_on_panic();
     let options = Options::parse();
     if options.tap_host {
         return tap::host();

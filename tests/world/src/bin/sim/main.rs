@@ -60,6 +60,7 @@ pub(crate) struct Options {
 }
 
 fn main() -> ExitCode {
+    world::abort_on_panic();
     let options = Options::parse();
     if let Some(count) = options.frames {
         frames::judge(options.first, count, std::time::Instant::now());
