@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod content;
 mod demo;
+mod interfaces;
 pub mod rss;
 mod stack;
 mod system;
@@ -17,6 +18,7 @@ mod traffic;
 pub mod transfer;
 
 pub use demo::{Outcome, Plan, transfer};
+pub use interfaces::{Change, Interface, Interfaces, Shape};
 pub use smoltcp::wire::Ipv4Address;
 pub use stack::{End, Progress, Stack};
 pub use system::{Below, Child, System};

@@ -307,6 +307,12 @@ impl Stack {
         Some(alloc::string::String::from_utf8_lossy(&line).trim().into())
     }
 
+    /// Whether [`Stack::heard`] has a line.
+    pub fn has_line(&self, stream: usize) -> bool {
+        let role = self.streams.get(stream).map(|stream| &stream.role);
+        matches!(role, Some(Role::Lines { input, .. }) if input.contains(&b'\n'))
+    }
+
     /// Whether the connection of stream `stream` is over, or was never made.
     pub fn is_broken(&self, stream: usize) -> bool {
         self.streams.get(stream).is_none_or(|stream| {
@@ -317,9 +323,27 @@ impl Stack {
 
     /// Drops every stream, finished or not, with its connection.
     pub fn forget_streams(&mut self) {
-        for stream in self.streams.drain(..) {
+        self.keep_streams(0);
+    }
+
+    /// Drops every stream but the first `count`, finished or not, with its connection.
+    pub fn keep_streams(&mut self, count: usize) {
+        for stream in self.streams.drain(count.min(self.streams.len())..) {
             self.sockets.remove(stream.handle);
         }
+    }
+
+    /// Ends every connection in order.
+    pub fn close_streams(&mut self) {
+        for stream in &self.streams {
+            let socket = self.sockets.get_mut::<tcp::Socket<'_>>(stream.handle);
+            socket.close();
+        }
+    }
+
+    /// Has the next connection come from this port, and those after it from the following ones.
+    pub const fn connect_from(&mut self, port: u16) {
+        self.next_port = port;
     }
 
     /// A frame has come.
@@ -400,6 +424,25 @@ impl Stack {
                 }
             })
             .collect()
+    }
+
+    /// Number of streams.
+    pub const fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether all transfers behind the first `count` streams arrived as they were sent; `None` before they are over.
+    pub fn intact_after(&self, count: usize) -> Option<bool> {
+        let mut intact = true;
+        for stream in self.streams.get(count..).unwrap_or_default() {
+            if !stream.finished {
+                return None;
+            }
+            if let Role::Transfer(transfer) = &stream.role {
+                intact &= transfer.intact == Some(true);
+            }
+        }
+        Some(intact)
     }
 
     /// All streams are at their end.

@@ -34,6 +34,8 @@ pub struct System {
     pub entered: Vec<DriverId>,
     /// Drivers may fail to start.
     pub lenient: bool,
+    /// What the platform device is like.
+    pub platform: RootDevice,
     /// The platform device.
     pub bus: Option<DeviceId>,
     /// Its children.
@@ -60,6 +62,7 @@ impl System {
             netfront,
             entered: Vec::new(),
             lenient: false,
+            platform: RootDevice::xen_platform(),
             bus: None,
             children: Vec::new(),
             below,
@@ -150,10 +153,7 @@ impl System {
 
     /// Puts the platform device on the PCI bus and attaches `xenbus.sys`.
     pub fn plug_bus(&mut self) {
-        let device = self.expect(
-            "plug",
-            self.harness.add_root_device(RootDevice::xen_platform()),
-        );
+        let device = self.expect("plug", self.harness.add_root_device(self.platform.clone()));
         self.bus = Some(device);
         self.must("AddDevice", self.harness.attach(device, self.xenbus));
     }
@@ -214,10 +214,7 @@ impl System {
             }
             self.entered.push(driver);
         }
-        let device = self.expect(
-            "plug",
-            self.harness.add_root_device(RootDevice::xen_platform()),
-        );
+        let device = self.expect("plug", self.harness.add_root_device(self.platform.clone()));
         let attached = self.harness.attach(device, self.xenbus);
         if self.expect("AddDevice", attached) < 0 {
             return false;

@@ -51,7 +51,7 @@ impl Commands {
         result
     }
 
-    /// A new case: its guest has not connected yet.
+    /// The connection is over, whatever TCP thinks: a new case begins, or the guest's interface is gone.
     pub(crate) fn forget(&self) {
         self.lock().stream = None;
     }

@@ -303,8 +303,16 @@ const HVM_LINES: &[&str] = &[
 ];
 
 fn device_model_arguments(disk: Option<&str>) -> Vec<String> {
-    // The emulated card is not booted from.
-    let mut arguments = vec!["-global", "rtl8139.rombar=0", "-global", "rtl8139.romfile="];
+    // The machine that `xl` asks for is of a version that does not start kernels by their PVH note. The emulated card is
+    // not booted from.
+    let mut arguments = vec![
+        "-machine",
+        "xenfv-4.2",
+        "-global",
+        "rtl8139.rombar=0",
+        "-global",
+        "rtl8139.romfile=",
+    ];
     let drive = disk.map(|disk| format!("file={disk},if=none,id=d0,format=raw,cache=unsafe"));
     if let Some(drive) = &drive {
         arguments.extend([

@@ -7,6 +7,9 @@ use dom0::event::{Observed, Queue};
 
 use crate::{command::Tool, domain::Domain};
 
+/// Start of the names of netback's debug files of one queue each.
+const RING: &str = "io_ring_q";
+
 /// Keeps everything in `folder`, and returns the counters.
 ///
 /// # Errors
@@ -68,14 +71,30 @@ fn link_statistics(device: &str, folder: &Path) -> Result<BTreeMap<String, u64>>
     Ok(statistics)
 }
 
+/// Number of queues that netback has connected.
+pub(crate) fn queues(device: &str) -> usize {
+    let files = fs::read_dir(debug_folder(device)).into_iter().flatten();
+    files
+        .flatten()
+        .filter(|file| file.file_name().to_string_lossy().starts_with(RING))
+        .count()
+}
+
+fn debug_folder(device: &str) -> String {
+    format!("/sys/kernel/debug/xen-netback/{device}")
+}
+
 /// Copies netback's debug files, and reads those of its queues.
 fn debug_files(device: &str, folder: &Path) -> Result<Vec<Queue>> {
     let mut queues = Vec::new();
-    let source = format!("/sys/kernel/debug/xen-netback/{device}");
-    for entry in fs::read_dir(source).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(debug_folder(device))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let name = entry.file_name().to_string_lossy().into_owned();
         let text = fs::read_to_string(entry.path()).unwrap_or_else(|error| error.to_string());
-        if let Some(number) = name.strip_prefix("io_ring_q") {
+        if let Some(number) = name.strip_prefix(RING) {
             queues.extend(number.parse().ok().map(|number| rings(number, &text)));
         }
         fs::write(folder.join(name), text)?;

@@ -72,6 +72,13 @@ pub enum Step {
         /// How long, in seconds.
         seconds: u64,
     },
+    /// netback has connected that many queues of the interface.
+    Queues {
+        /// Number of the interface.
+        vif: u32,
+        /// How many.
+        count: usize,
+    },
     /// Waits until the guest has printed `count` events of this name since the case began.
     Event {
         /// Name of the event.

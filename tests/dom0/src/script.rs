@@ -36,6 +36,9 @@ const SNAP_LENGTH: &str = "192";
 /// Packets a capture keeps.
 const CAPTURE_PACKETS: &str = "20000";
 
+/// The interface that the guest's command connection goes through.
+const COMMAND_VIF: u32 = 0;
+
 /// A case that runs.
 struct Running<'a> {
     case: &'a Case,
@@ -107,6 +110,10 @@ impl Running<'_> {
                 })?;
                 ensure!(connected, "{}", domain.connection(*vif));
             }
+            Step::Queues { vif, count } => {
+                let queues = observe::queues(&self.domain()?.device(*vif));
+                ensure!(queues == *count, "netback has {queues} queues");
+            }
             Step::Event {
                 name,
                 count,
@@ -114,7 +121,13 @@ impl Running<'_> {
             } => self.wait_event(name, *count, bounded(*seconds))?,
             Step::Ping { vif, bytes, count } => return ping(*vif, *bytes, *count).map(Some),
             Step::Pause { seconds } => self.domain()?.pause(bounded(*seconds))?,
-            Step::Detach { vif } => self.domain()?.detach(*vif)?,
+            Step::Detach { vif } => {
+                self.domain()?.detach(*vif)?;
+                if *vif == COMMAND_VIF {
+                    // The guest's end of it is gone with the interface.
+                    self.commands.forget();
+                }
+            }
             Step::Attach { vif } => self.domain()?.attach(*vif)?,
             Step::ReloadNetback { max_queues } => self.reload_netback(*max_queues)?,
             Step::LinkBounce { vif, seconds } => {

@@ -33,12 +33,18 @@ pub struct Settings {
     pub peer: Ip,
     /// MiB to move each way.
     pub mib: u32,
+    /// Bytes of an IP packet, at most.
+    pub mtu: u16,
     /// Most queues to ask for.
     pub queues: u32,
     /// Virtual processors.
     pub cpus: u32,
     /// FIFO event channels may be used.
     pub fifo: bool,
+    /// HVM: the drivers have the platform device's interrupt line only.
+    pub line: bool,
+    /// HVM: emulated network cards are to go.
+    pub unplug: bool,
     /// Content of the transfers.
     pub seed: u64,
     /// The longest the case may take.
@@ -52,9 +58,12 @@ impl Default for Settings {
             ip: [10, 0, 0, 2],
             peer: [10, 0, 0, 1],
             mib: 16,
+            mtu: 1500,
             queues: 4,
             cpus: 1,
             fifo: true,
+            line: false,
+            unplug: true,
             seed: 1,
             seconds: 300,
         }
@@ -67,6 +76,10 @@ pub struct BadWord(pub String);
 
 fn number<T: core::str::FromStr>(value: &str) -> Option<T> {
     value.parse().ok()
+}
+
+fn flag(value: &str) -> Option<bool> {
+    Some(number::<u8>(value).filter(|n| *n < 2)? == 1)
 }
 
 fn ip(value: &str) -> Option<Ip> {
@@ -111,9 +124,12 @@ impl Settings {
             "ip" => self.ip = ip(value)?,
             "peer" => self.peer = ip(value)?,
             "mib" => self.mib = number(value)?,
+            "mtu" => self.mtu = number(value).filter(|n| (1280..=9000).contains(n))?,
             "queues" => self.queues = number(value).filter(|n| (1..=8).contains(n))?,
             "cpus" => self.cpus = number(value).filter(|n| (1..=16).contains(n))?,
-            "fifo" => self.fifo = number::<u8>(value).filter(|n| *n < 2)? == 1,
+            "fifo" => self.fifo = flag(value)?,
+            "line" => self.line = flag(value)?,
+            "unplug" => self.unplug = flag(value)?,
             "seed" => self.seed = number(value)?,
             "seconds" => self.seconds = number(value).filter(|n| *n > 0)?,
             _ => return None,
@@ -134,8 +150,7 @@ mod tests {
 
     #[test]
     fn every_word_is_taken() {
-        let line =
-            "case=rss ip=10.1.2.3 peer=10.1.2.1 mib=64 queues=2 cpus=4 fifo=0 seed=99 seconds=5";
+        let line = "case=rss ip=10.1.2.3 peer=10.1.2.1 mib=64 mtu=9000 queues=2 cpus=4 fifo=0 line=1 unplug=0 seed=99 seconds=5";
         assert_eq!(
             Settings::parse(line),
             Ok(Settings {
@@ -143,9 +158,12 @@ mod tests {
                 ip: [10, 1, 2, 3],
                 peer: [10, 1, 2, 1],
                 mib: 64,
+                mtu: 9000,
                 queues: 2,
                 cpus: 4,
                 fifo: false,
+                line: true,
+                unplug: false,
                 seed: 99,
                 seconds: 5,
             })
@@ -165,6 +183,7 @@ mod tests {
             "cpus=17",
             "fifo=2",
             "mib=-1",
+            "mtu=9001",
             "seconds=0",
             "quiet=1",
         ] {

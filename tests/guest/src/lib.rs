@@ -7,3 +7,4 @@ extern crate alloc;
 pub mod archive;
 pub mod command_line;
 pub mod memory_map;
+pub mod pci;

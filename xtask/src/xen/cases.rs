@@ -40,7 +40,7 @@ impl Load {
     const SMALL: Self = Self {
         queues: 1,
         cpus: 1,
-        mib: 2,
+        mib: 1,
         seed: 1,
         hvm: false,
     };
@@ -106,6 +106,15 @@ impl Builder {
         self
     }
 
+    /// Checks how many queues netback has connected.
+    fn connected_queues(self, kind: GuestKind, count: u32) -> Self {
+        match kind {
+            GuestKind::Drivers => self.steps([queues(0, count)]),
+            // It asks for one per processor, whatever the command line says.
+            GuestKind::Linux => self,
+        }
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Case)) -> Self {
         change(&mut self.case);
         self
@@ -168,27 +177,48 @@ pub(super) fn matrix(kind: GuestKind, seed: u64, hvm: bool) -> Vec<Case> {
         cpus: 4,
         ..small
     };
-    let mut cases = vec![
-        demo_named(kind, "one-cpu-one-queue", small).finish(),
-        demo_named(kind, "four-cpus-four-queues", wide).finish(),
-        demo_named(kind, "four-cpus-one-queue", Load { queues: 1, ..wide }).finish(),
-        demo_named(kind, "one-cpu-four-queues", Load { cpus: 1, ..wide }).finish(),
-        demo_named(kind, "two-level-one-cpu", small)
-            .words("fifo=0")
-            .finish(),
-        demo_named(kind, "two-level-four-cpus", wide)
-            .words("fifo=0")
-            .finish(),
+    let mut cases = Vec::new();
+    for (events, word) in [("", "fifo=1"), ("two-level-", "fifo=0")] {
+        for (cpus, cpus_name) in [(1, "one-cpu"), (4, "four-cpus")] {
+            for (queues, queues_name) in [(1, "one-queue"), (4, "four-queues")] {
+                let name = format!("{events}{cpus_name}-{queues_name}");
+                // The guest asks for as many as it has processors; netback's limit is what differs.
+                let load = Load { cpus, ..wide };
+                let case = demo_named(kind, &name, load)
+                    .words(word)
+                    .with(|case| case.max_queues = queues);
+                cases.push(case.connected_queues(kind, cpus.min(queues)).finish());
+            }
+        }
+    }
+    cases.extend([
         demo_named(kind, "few-event-channels", wide)
             .with(|case| case.guest.max_event_channels = Some(24))
             .finish(),
         demo_named(kind, "jumbo", wide)
             .with(|case| case.guest.mtu = 9000)
             .words("mtu=9000")
+            .steps([ping(8900)])
             .finish(),
-    ];
+    ]);
     cases.extend(changes(kind, wide));
+    if hvm && kind == GuestKind::Drivers {
+        cases.extend(platform_device(kind, wide));
+    }
     cases
+}
+
+/// What only an HVM guest has: the platform device's interrupt line, and emulated network cards.
+fn platform_device(kind: GuestKind, load: Load) -> [Case; 2] {
+    let pair = Load { cpus: 2, ..load };
+    [
+        demo_named(kind, "interrupt-line", pair)
+            .words("line=1")
+            .finish(),
+        demo_named(kind, "emulated-card-stays", pair)
+            .words("unplug=0")
+            .finish(),
+    ]
 }
 
 /// What dom0 does to a guest that carries traffic.
@@ -204,41 +234,26 @@ fn changes(kind: GuestKind, load: Load) -> Vec<Case> {
             .steps([Step::Pause { seconds: 5 }, pass_again(), pass(2)])
             .finish_by_command(),
         case("replug")
-            .steps([
-                Step::Detach { vif: 0 },
-                Step::Attach { vif: 0 },
-                connected(0),
-                pass_again(),
-                pass(2),
-            ])
+            .steps(replug(0))
+            .steps([pass_again(), pass(2)])
+            .steps(replug(0))
+            .steps([pass_again(), pass(3)])
             .finish_by_command(),
         case("second-vif")
             .steps([
                 Step::Attach { vif: 1 },
                 connected(1),
+                pass_again(),
+                pass(2),
                 ping_vif(1, 64),
                 ping_vif(1, 1400),
                 Step::Detach { vif: 1 },
                 pass_again(),
-                pass(2),
+                pass(3),
             ])
             .finish_by_command(),
-        case("netback-reload")
-            .steps([
-                Step::ReloadNetback { max_queues: 4 },
-                connected(0),
-                pass_again(),
-                pass(2),
-            ])
-            .finish_by_command(),
-        case("netback-reload-fewer-queues")
-            .steps([
-                Step::ReloadNetback { max_queues: 1 },
-                connected(0),
-                pass_again(),
-                pass(2),
-            ])
-            .finish_by_command(),
+        reload(case("netback-reload"), kind, load.queues).finish_by_command(),
+        reload(case("netback-reload-fewer-queues"), kind, 1).finish_by_command(),
         case("link-bounce")
             .steps([
                 Step::LinkBounce { vif: 0, seconds: 2 },
@@ -259,10 +274,28 @@ fn changes(kind: GuestKind, load: Load) -> Vec<Case> {
     ]
 }
 
+fn replug(vif: u32) -> [Step; 3] {
+    [Step::Detach { vif }, Step::Attach { vif }, connected(vif)]
+}
+
+/// netback's module is removed and inserted again, with this `max_queues`.
+fn reload(case: Builder, kind: GuestKind, max_queues: u32) -> Builder {
+    case.steps([Step::ReloadNetback { max_queues }, connected(0)])
+        .connected_queues(kind, max_queues)
+        .steps([pass_again(), pass(2)])
+}
+
 fn connected(vif: u32) -> Step {
     Step::Connected {
         vif,
         seconds: CONNECT_SECONDS,
+    }
+}
+
+fn queues(vif: u32, count: u32) -> Step {
+    Step::Queues {
+        vif,
+        count: count as usize,
     }
 }
 
@@ -294,7 +327,7 @@ fn ping_vif(vif: u32, bytes: u32) -> Step {
     Step::Ping {
         vif,
         bytes,
-        count: 5,
+        count: 3,
     }
 }
 

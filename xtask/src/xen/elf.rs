@@ -1,4 +1,5 @@
-//! What ELF files say of their needs: shared libraries of programs, other modules of kernel modules.
+//! What ELF files say of their needs: shared libraries of programs, other modules of kernel modules. And the guest's
+//! kernel in the form that QEMU's loader for HVM guests takes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +10,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use object::{
     Endianness, Object, ObjectSection,
-    read::elf::{Dyn, ElfFile64, FileHeader, SectionHeader},
+    elf::{EM_386, ET_EXEC, EV_CURRENT},
+    read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader, SectionHeader},
 };
 
 /// Folders of shared libraries, relative to the root, in the order they are looked in.
@@ -127,6 +129,56 @@ fn add_module(
     Ok(())
 }
 
+/// Bytes of a 32-bit file's header, and of each of its program headers.
+const HEADER: usize = 52;
+const PROGRAM_HEADER: usize = 32;
+
+/// A 64-bit kernel as a 32-bit file, for loaders that know no other (Debian's device model for HVM guests is QEMU's i386
+/// one): the same segments at the same places, without sections.
+///
+/// # Errors
+/// It is no 64-bit ELF file, has an address above 4 GiB, or no room before its first segment.
+pub(super) fn as_32_bit(bytes: &[u8]) -> Result<Vec<u8>> {
+    let file = ElfFile64::<Endianness>::parse(bytes)?;
+    let endian = file.elf_header().endian()?;
+    let segments = file.elf_program_headers();
+    let short = |value: usize| u16::try_from(value).map(u16::to_le_bytes);
+    let word = |value: u64| u32::try_from(value).map(u32::to_le_bytes);
+    let mut head = vec![0x7F, b'E', b'L', b'F', 1, 1, 1];
+    head.resize(16, 0);
+    head.extend(ET_EXEC.0.to_le_bytes());
+    head.extend(EM_386.0.to_le_bytes());
+    head.extend(u32::from(EV_CURRENT.0).to_le_bytes());
+    head.extend(word(file.elf_header().e_entry(endian))?);
+    // Program headers follow; no section headers; no flags.
+    head.extend(word(HEADER as u64)?);
+    head.extend([0; 8]);
+    for value in [HEADER, PROGRAM_HEADER, segments.len(), 0, 0, 0] {
+        head.extend(short(value)?);
+    }
+    for segment in segments {
+        head.extend(segment.p_type(endian).0.to_le_bytes());
+        for value in [
+            segment.p_offset(endian),
+            segment.p_vaddr(endian),
+            segment.p_paddr(endian),
+            segment.p_filesz(endian),
+            segment.p_memsz(endian),
+            u64::from(segment.p_flags(endian).0),
+            segment.p_align(endian),
+        ] {
+            head.extend(word(value)?);
+        }
+    }
+    let first = segments.iter().map(|segment| segment.p_offset(endian));
+    if first.min().is_none_or(|first| first < head.len() as u64) {
+        bail!("the first segment begins inside the headers");
+    }
+    let mut out = bytes.to_vec();
+    out[..head.len()].copy_from_slice(&head);
+    Ok(out)
+}
+
 /// The names behind `depends=` in a module's information.
 fn depends(bytes: &[u8]) -> Result<Vec<String>> {
     let file = object::File::parse(bytes)?;
@@ -166,7 +218,47 @@ fn index(folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{needed, parse_depends};
+    use object::{Endianness, Object, read::elf::ElfFile32, read::elf::ProgramHeader};
+
+    use super::{as_32_bit, needed, parse_depends};
+
+    /// A 64-bit file with one segment: 8 bytes at file offset 256, for 8 MiB.
+    fn kernel(at: u64) -> Vec<u8> {
+        let mut out = vec![0x7F, b'E', b'L', b'F', 2, 1, 1];
+        out.resize(16, 0);
+        // Executable for x86-64, version 1, entry, program headers at 64, no sections.
+        out.extend([2, 0, 62, 0, 1, 0, 0, 0]);
+        for word in [at, 64, 0] {
+            out.extend(word.to_le_bytes());
+        }
+        out.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 64, 0, 0, 0, 0, 0]);
+        // Loaded, readable and executable.
+        out.extend([1, 0, 0, 0, 5, 0, 0, 0]);
+        for word in [256, at, at, 8, 16, 4096] {
+            out.extend(u64::to_le_bytes(word));
+        }
+        out.resize(256, 0);
+        out.extend(*b"segments");
+        out
+    }
+
+    #[test]
+    fn a_kernel_keeps_its_segments_in_32_bits() {
+        let out = as_32_bit(&kernel(8 << 20)).unwrap();
+        let file = ElfFile32::<Endianness>::parse(&out[..]).unwrap();
+        let endian = Endianness::Little;
+        let [segment] = file.elf_program_headers() else {
+            panic!("one segment");
+        };
+        assert_eq!(file.entry(), 8 << 20);
+        assert_eq!(segment.data(endian, &out[..]), Ok(&b"segments"[..]));
+        assert_eq!(
+            (segment.p_paddr(endian), segment.p_memsz(endian)),
+            (8 << 20, 16)
+        );
+        assert!(as_32_bit(&kernel(1 << 32)).is_err());
+        assert!(as_32_bit(b"no ELF file").is_err());
+    }
 
     #[test]
     fn dependencies_of_modules_are_read() {

@@ -104,6 +104,7 @@ fn add_device_model(root: &Root, archive: &mut Archive, names: &mut Vec<String>)
         ("usr/share/seabios", "bios-256k.bin"),
         ("usr/share/qemu", "linuxboot_dma.bin"),
         ("usr/share/qemu", "linuxboot.bin"),
+        ("usr/share/qemu", "pvh.bin"),
         ("usr/share/qemu", "keymaps/en-us"),
         ("usr/share/qemu", "kvmvapic.bin"),
     ] {

@@ -203,7 +203,7 @@ impl Bed {
         let initramfs = folder.join("dom0.cpio");
         fs::write(&initramfs, initramfs::build(&root, hvm)?)?;
         let guest = match guest {
-            GuestKind::Drivers => drivers_guest()?,
+            GuestKind::Drivers => drivers_guest(&folder, hvm)?,
             GuestKind::Linux => linux_guest(&root, &folder, hvm)?,
         };
         Ok(Self {
@@ -285,13 +285,16 @@ fn build_program() -> Result<PathBuf> {
 }
 
 /// Our kernel and the drivers.
-fn drivers_guest() -> Result<Vec<(&'static str, PathBuf)>> {
+fn drivers_guest(folder: &Path, hvm: bool) -> Result<Vec<(&'static str, PathBuf)>> {
     build::drivers(&process::root(), &process::target_dir())?;
     let guest = guest::build()?;
-    Ok(vec![
-        ("guest.elf", guest.kernel),
-        ("guest.module", guest.modules),
-    ])
+    let mut kernel = guest.kernel;
+    if hvm {
+        let narrow = folder.join("guest-hvm.elf");
+        fs::write(&narrow, elf::as_32_bit(&fs::read(&kernel)?)?)?;
+        kernel = narrow;
+    }
+    Ok(vec![("guest.elf", kernel), ("guest.module", guest.modules)])
 }
 
 /// Debian's kernel, with a file system that brings its interface up.

@@ -1,7 +1,8 @@
 //! The first instructions: from PVH's 32-bit entry to Rust in long mode.
 //!
 //! Xen's contract (`docs/misc/pvh.pandoc`): 32-bit protected mode with flat segments, paging off, interrupts off, EBX
-//! holds the physical address of `hvm_start_info`. The first page tables map the low 4 GiB to itself, all rights; the
+//! holds the physical address of `hvm_start_info`. QEMU's loader, which starts HVM domains the same way, reads the entry's
+//! address as 8 bytes. The first page tables map the low 4 GiB to itself, all rights; the
 //! real ones are made in [`super::paging`].
 
 use core::arch::global_asm;
@@ -14,9 +15,9 @@ global_asm!(
     r#"
     .pushsection .note.Xen, "a", @note
     .p2align 2
-    .long 4, 4, {note}
+    .long 4, 8, {note}
     .asciz "Xen"
-    .long pvh_entry
+    .quad pvh_entry
     .popsection
 
     .pushsection .text.boot, "ax", @progbits

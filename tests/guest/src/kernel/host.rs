@@ -11,7 +11,7 @@ use x86_64::structures::paging::PageTableFlags as Flags;
 
 use super::heap::Memory;
 use super::processor::MOST;
-use super::{apic, console, paging, processor, time, xen};
+use super::{apic, console, paging, platform, processor, time, xen};
 
 /// The kernel as the harness's host.
 #[derive(Debug)]
@@ -144,6 +144,12 @@ impl Host for Kernel {
 
     fn wake(&self, cpu: u32) {
         apic::kick(cpu);
+    }
+
+    fn served(&self, vector: u32) {
+        if vector == harness::LINE_VECTOR {
+            platform::line_served();
+        }
     }
 
     fn relax(&self) {

@@ -6,6 +6,7 @@
 //! | `start_info` | what Xen says at the start |
 //! | `paging`, `heap` | memory |
 //! | `processor`, `traps`, `apic`, `time` | processors, interrupts, time |
+//! | `platform` | the platform device of an HVM domain |
 //! | `xen`, `console` | hypercalls of our own, and what is printed |
 #![allow(
     unsafe_code,
@@ -22,8 +23,10 @@ mod console;
 pub(crate) mod event;
 mod heap;
 mod host;
+mod hotplug;
 mod paging;
 mod panic;
+mod platform;
 mod processor;
 mod run;
 mod smp;
@@ -47,11 +50,15 @@ extern "sysv64" fn start(start_info: u64) -> ! {
     console::open();
     heap::set_up_first();
     let info = start_info::read(start_info);
-    let memory = heap::set_up(&info);
+    let mut memory = heap::set_up(&info);
     paging::set_up(&info);
     processor::set_up_first();
     apic::enable();
     time::set_up();
+    let device = platform::find();
+    if let Some(device) = &device {
+        memory.hole = device.memory;
+    }
     print!(
         "memory for drivers {:#x}..{:#x}, none at {:#x}, module of {} bytes\n",
         memory.drivers.start,
@@ -76,7 +83,7 @@ extern "sysv64" fn start(start_info: u64) -> ! {
         end(self_test(settings.cpus, memory.drivers.start));
     }
     let drivers = info.module().unwrap_or_default();
-    let result = run::run(&settings, memory, drivers);
+    let result = run::run(&settings, memory, drivers, device.as_ref());
     match result {
         Ok(()) => end(Ok(())),
         Err(error) => end(Err(&error)),

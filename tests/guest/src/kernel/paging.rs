@@ -228,7 +228,8 @@ pub(crate) fn tell_others(cpus: u32) {
         }
         super::apic::kick(cpu);
         while local.seen_changes.load(Ordering::Acquire) < now {
-            core::hint::spin_loop();
+            // The other may wait for this one's turn on a real processor to end.
+            super::xen::yield_processor();
         }
     }
 }

@@ -13,21 +13,22 @@ use serde_json::json;
 use super::event::tell;
 use super::heap::Memory;
 use super::host::Kernel;
+use super::platform::{self, Device};
 use super::print;
 
 /// TCP window of each connection.
-const WINDOW: usize = 64 * 1024;
+pub(super) const WINDOW: usize = 64 * 1024;
 /// How long a vif may take to connect, seconds.
-const CONNECT: u64 = 60;
+pub(super) const CONNECT: u64 = 60;
 /// How long nothing must come before the guest ends, and how long it waits for that at most, seconds.
 const QUIET: u64 = 2;
 const LONGEST_STAY: u64 = 60;
 
-type Result<T> = core::result::Result<T, String>;
+pub(super) type Result<T> = core::result::Result<T, String>;
 
 /// The Windows machine on this kernel.
-struct Guest {
-    system: System,
+pub(super) struct Guest {
+    pub(super) system: System,
 }
 
 impl Machine for Guest {
@@ -63,7 +64,12 @@ impl Machine for Guest {
 }
 
 /// Loads the drivers of `archive` and runs the case.
-pub(super) fn run(settings: &Settings, memory: Memory, drivers: &[u8]) -> Result<()> {
+pub(super) fn run(
+    settings: &Settings,
+    memory: Memory,
+    drivers: &[u8],
+    device: Option<&Device>,
+) -> Result<()> {
     let host = Box::leak(Box::new(Kernel::new(memory, settings.cpus)));
     harness::bare::install(host);
     let mut harness = Harness::builder()
@@ -80,16 +86,28 @@ pub(super) fn run(settings: &Settings, memory: Memory, drivers: &[u8]) -> Result
     let netfront = load("netfront.sys", "netfront")?;
     let queues = settings.queues.to_string();
     harness.set_default_keyword("*NumRssQueues", Some(Value::text(&queues)));
-    let system = System::new(harness, xenbus, netfront, Box::new(String::new));
+    // The frame with its Ethernet header.
+    let longest = (u32::from(settings.mtu) + 14).to_string();
+    harness.set_default_keyword("*JumboPacket", Some(Value::text(&longest)));
+    let mut system = System::new(harness, xenbus, netfront, Box::new(String::new));
     if !settings.fifo {
         system.set_bus_parameter("FifoEventChannels", Value::dword(0));
     }
+    if let Some(device) = device {
+        system.platform = device.plug(settings.line);
+        let unplug = u32::from(settings.unplug);
+        system.set_bus_parameter("UnplugNetworkCards", Value::dword(unplug));
+    }
     let mut guest = Guest { system };
     guest.system.boot();
+    if device.is_some() {
+        platform::check_cards(settings.unplug)?;
+    }
     let result = match settings.case {
         Case::Kernel | Case::Boot => connect(&mut guest, settings).map(|_| ()),
         Case::Demo => demo(&mut guest, settings),
-        Case::Hotplug | Case::Rss => Err("this case is not there yet".to_string()),
+        Case::Hotplug => super::hotplug::run(&mut guest, settings),
+        Case::Rss => Err("this case is not there yet".to_string()),
     };
     result?;
     guest.system.tear_down();
@@ -110,7 +128,7 @@ pub(super) fn run(settings: &Settings, memory: Memory, drivers: &[u8]) -> Result
 }
 
 /// The number of queues that the driver last told it is connected with.
-fn queues(system: &System) -> u32 {
+pub(super) fn queues(system: &System) -> u32 {
     let log = system.harness.log();
     log.iter()
         .rev()
@@ -150,7 +168,7 @@ fn connect(guest: &mut Guest, settings: &Settings) -> Result<GuestStack> {
     let stack = Stack::at(
         mac,
         Ipv4Address::from(settings.ip),
-        1500,
+        usize::from(settings.mtu),
         WINDOW,
         settings.seed,
     );
@@ -166,7 +184,7 @@ fn connected(system: &System) -> Option<DeviceId> {
     })
 }
 
-fn text_of(mac: [u8; 6]) -> String {
+pub(super) fn text_of(mac: [u8; 6]) -> String {
     let bytes = mac.map(|byte| format!("{byte:02x}"));
     bytes.join(":")
 }

@@ -225,6 +225,9 @@ fn interrupted(frame: &Frame) {
         apic::TIMER => super::time::start_ticks(),
         _ => {}
     }
+    if u32::from(vector) == harness::LINE_VECTOR {
+        super::platform::line_came();
+    }
     apic::end(vector);
     if vector < apic::TIMER {
         harness::bare::interrupt(vector, frame.rip);

@@ -89,4 +89,6 @@ pub(crate) fn run(interrupt: PendingInterrupt) {
     if !claimed {
         kernel.interrupts.unclaimed.lock().push(interrupt.vector);
     }
+    #[cfg(not(feature = "linux"))]
+    crate::host::bare::host().served(interrupt.vector);
 }

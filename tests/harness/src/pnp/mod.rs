@@ -146,6 +146,7 @@ pub(crate) mod minor {
 pub(crate) const MAJOR_PNP: u8 = 0x1B;
 /// `IRP_MJ_POWER`.
 pub(crate) const MAJOR_POWER: u8 = 0x16;
+pub(crate) const STATUS_UNSUCCESSFUL: i32 = 0xC000_0001_u32.cast_signed();
 pub(crate) const STATUS_NOT_SUPPORTED: i32 = 0xC000_00BB_u32.cast_signed();
 
 /// Words of a stack location's parameters.

@@ -44,6 +44,10 @@ pub(crate) struct Resources {
     pub ports: Option<(u16, u32)>,
     /// It has the legacy interrupt line.
     pub line: bool,
+    /// The interrupt controller's input of the line, if it is not the vector.
+    pub input: Option<u32>,
+    /// Requests to filter the requirements fail.
+    pub line_only: bool,
     /// Interrupts granted at the last start.
     pub granted: Vec<Interrupt>,
 }
@@ -114,10 +118,27 @@ fn requirements(resources: &Resources) -> usize {
 }
 
 /// One resource as it is granted: type, flags, three words of `u`.
+#[derive(Clone, Debug)]
 struct Grant {
     kind: u8,
     flags: u16,
     words: [u32; 4],
+}
+
+impl Grant {
+    /// The resource as the bus sees it: of the line, the input it is connected to, for level and for vector.
+    fn raw(&self, resources: &Resources) -> Self {
+        let mut raw = self.clone();
+        if let Some(input) = resources.input
+            && self.kind == INTERRUPT
+            && self.flags & MESSAGE == 0
+        {
+            let group = self.words[0] & 0xFFFF_0000;
+            raw.words[0] = group | input & 0xFFFF;
+            raw.words[1] = input;
+        }
+        raw
+    }
 }
 
 fn grant(list: usize, resources: &mut Resources) -> Vec<Grant> {
@@ -248,7 +269,8 @@ pub(crate) fn start(device: usize) -> i32 {
                 kernel.pool.free(block, None);
             }
         }
-        lists = [resource_list(&grants), resource_list(&grants)];
+        let raw: Vec<Grant> = grants.iter().map(|grant| grant.raw(&resources)).collect();
+        lists = [resource_list(&raw), resource_list(&grants)];
         if let Some(record) = kernel.io.devices.lock().get_mut(&device) {
             record.resources = resources;
         }

@@ -22,6 +22,12 @@ pub struct RootDevice {
     pub ports: Option<(u16, u32)>,
     /// It has the legacy interrupt line, [`crate::LINE_VECTOR`].
     pub line: bool,
+    /// The interrupt controller's input that the line is connected to: the vector of the raw resource. The vector
+    /// itself where it is `None`.
+    pub input: Option<u32>,
+    /// The bus cannot say more about the device's resources: requests to filter them fail, so that its driver can
+    /// have no vectors of its own.
+    pub line_only: bool,
 }
 
 impl RootDevice {
@@ -38,6 +44,8 @@ impl RootDevice {
             memory: 16 << 20,
             ports: Some((0xC000, 256)),
             line: true,
+            input: None,
+            line_only: false,
         }
     }
 }
@@ -50,6 +58,8 @@ pub(crate) fn add(root: RootDevice) -> usize {
         memory: (root.memory != 0).then_some((hole, root.memory)),
         ports: root.ports,
         line: root.line,
+        input: root.input,
+        line_only: root.line_only,
         granted: Vec::new(),
     };
     let device = Device {
@@ -97,12 +107,21 @@ pub(crate) fn dispatch(object: usize, packet: usize) -> i32 {
             capabilities(parameters.load());
             0
         }
+        (MAJOR_PNP, minor::FILTER_REQUIREMENTS) if is_line_only(object) => {
+            super::STATUS_UNSUCCESSFUL
+        }
         _ => status.load(),
     };
     status.store(answer);
-    let _ = object;
     irp::complete(at, 0);
     answer
+}
+
+fn is_line_only(object: usize) -> bool {
+    let devices = kernel().io.devices.lock();
+    devices
+        .get(&object)
+        .is_some_and(|device| device.resources.line_only)
 }
 
 fn capabilities(at: usize) {

@@ -112,6 +112,10 @@ pub trait Host: Sync {
     /// is expected of it).
     fn wake(&self, cpu: u32);
 
+    /// The service routines of interrupt `vector` have run: a level-triggered line may be let through again. Called on the
+    /// processor that took it, with interrupts enabled.
+    fn served(&self, vector: u32);
+
     /// One turn of a busy wait: `pause`, or giving the rest of the time slice to the hypervisor.
     fn relax(&self);
 
@@ -134,6 +138,11 @@ static HOST: Once<&'static dyn Host> = Once::new();
 /// Gives the harness its host. Called once, before anything else of the harness.
 pub fn install(host: &'static dyn Host) {
     HOST.call_once(|| host);
+}
+
+/// Whether there is a host: before, nothing of the harness runs, and interrupts are the kernel's alone.
+pub(crate) fn is_installed() -> bool {
+    HOST.is_completed()
 }
 
 /// The host.

@@ -22,6 +22,9 @@ fn in_driver(address: u64) -> bool {
 /// processor. Otherwise the interrupt is remembered and delivered at the next import call, or when the processor
 /// is idle.
 pub fn interrupt(vector: u8, rip: u64) {
+    if !super::is_installed() {
+        return;
+    }
     let now = context::try_kernel();
     let Some(kernel) = now else {
         super::cell::keep(vector);
@@ -33,7 +36,9 @@ pub fn interrupt(vector: u8, rip: u64) {
 
 /// As [`interrupt`], for the kernel's own timer or [`super::Host::wake`]: nothing is pending for NT, but time has moved on.
 pub fn tick(rip: u64) {
-    preempt(rip);
+    if super::is_installed() {
+        preempt(rip);
+    }
 }
 
 /// Longest run of driver code without a call, in 100 ns units. Emulated processors are slow.
@@ -83,7 +88,7 @@ extern "sysv64" fn preempted() {
 /// kernel reports it and stops.
 pub fn fault(fault: &Fault) {
     let wild = fault.registers.rip < 0x1_0000;
-    if context::on_fiber() && (wild || in_driver(fault.registers.rip)) {
+    if super::is_installed() && context::on_fiber() && (wild || in_driver(fault.registers.rip)) {
         give_up(fault);
     }
 }
