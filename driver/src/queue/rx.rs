@@ -6,7 +6,9 @@
 
 use ndis::chain::{Nbl, RxChain};
 use ndis_sys as sys;
-use netfront_core::rx::{MAX_FRAGMENTS, REFILL_CHUNK, RxBroken, RxBuffer, RxFragment, RxPacket};
+use netfront_core::rx::{
+    MAX_FRAGMENTS, MAX_FRAME, REFILL_CHUNK, RxBroken, RxBuffer, RxFragment, RxPacket,
+};
 use nt::irql::AtMostDispatch;
 use nt::pool::{OutOfMemory, Pages};
 use offload::HEAD_BYTES;
@@ -35,6 +37,8 @@ const BUDGET: u32 = 128;
 /// With fewer free pages than this the system is asked to give lists back at once: enough to fill
 /// a chunk of the ring and to copy the frames of a pass.
 const LOW_PAGES: usize = 64;
+/// Pages that the copy of a frame may take. With fewer free ones no frame is taken from the ring.
+const COPY_PAGES: usize = MAX_FRAME.div_ceil(PAGE_BYTES) as usize;
 /// Bytes that must be in the first page: Ethernet, IP and TCP headers of any length.
 const FIRST_BYTES: u32 = 256;
 
@@ -58,7 +62,7 @@ pub(crate) struct RxSide {
     vlan: VlanSettings,
     /// A frame that is being cut. No other is taken from the ring before it is.
     cutting: Option<Large>,
-    /// It waits for pages.
+    /// It, or the next frame, waits for pages.
     out_of_pages: bool,
     /// The domain is being suspended: the ring is left alone.
     pub(crate) frozen: bool,
@@ -125,6 +129,7 @@ impl RxSide {
         let Some(mut link) = self.link.take() else {
             return Ok(received);
         };
+        self.out_of_pages = false;
         self.cut(&mut received.lists);
         let RxLink {
             engine,
@@ -136,7 +141,8 @@ impl RxSide {
         // The engine is borrowed while it hands out packets, so pages to post again wait.
         let mut pass = Ok(());
         for _ in 0..BUDGET {
-            if self.cutting.is_some() || received.lists.len() >= BUDGET {
+            self.out_of_pages |= self.stock.free_pages() < COPY_PAGES && self.stock.lent() > 0;
+            if self.cutting.is_some() || received.lists.len() >= BUDGET || self.out_of_pages {
                 break;
             }
             let polled = engine.poll(1, &mut |packet: RxPacket<'_>| {
@@ -159,7 +165,7 @@ impl RxSide {
                 break;
             }
         }
-        if self.cutting.is_some() || received.lists.len() >= BUDGET {
+        if self.cutting.is_some() || received.lists.len() >= BUDGET || self.out_of_pages {
             // Without pages it goes on when lists come back.
             received.more = !self.out_of_pages;
         }
@@ -481,7 +487,7 @@ impl RxSide {
             .is_some_and(|notifier| notifier.unmask(bus, irql))
     }
 
-    /// Whether the backend has too few pages, or a frame that is cut waits for some.
+    /// Whether the backend has too few pages, or a frame waits for some.
     pub(crate) fn is_hungry(&self) -> bool {
         let link = self.link.as_ref().filter(|_| !self.frozen);
         link.is_some_and(|link| self.out_of_pages || link.engine.posted() < REFILL_CHUNK)

@@ -3,7 +3,7 @@
 use harness::DeviceId;
 use harness::ndis::{ReceivePolicy, Received};
 use ndis_sys as sys;
-use netback_model::{FrameMeta, Gso, Preset};
+use netback_model::{FrameMeta, Gso, Preset, RxShape};
 use world::packet::{Packet, verifies};
 use world::{Tap, World};
 use xen_abi::netif::GsoType;
@@ -47,20 +47,25 @@ fn offer(tap: &Tap, count: usize) -> Vec<Packet> {
         })
         .collect();
     for packet in &packets {
-        let kind = if packet.six {
-            GsoType::TCPV6
-        } else {
-            GsoType::TCPV4
-        };
-        let meta = FrameMeta {
-            csum_blank: true,
-            data_validated: true,
-            gso: Some(Gso { size: MSS, kind }),
-            ..FrameMeta::default()
-        };
-        tap.put(packet.blank_with_header(), meta);
+        offer_large(tap, packet, None);
     }
     packets
+}
+
+fn offer_large(tap: &Tap, packet: &Packet, shape: Option<RxShape>) {
+    let kind = if packet.six {
+        GsoType::TCPV6
+    } else {
+        GsoType::TCPV4
+    };
+    let meta = FrameMeta {
+        csum_blank: true,
+        data_validated: true,
+        gso: Some(Gso { size: MSS, kind }),
+        shape,
+        ..FrameMeta::default()
+    };
+    tap.put(packet.blank_with_header(), meta);
 }
 
 /// Every segment of every packet, in order and once.
@@ -133,5 +138,34 @@ fn a_system_that_keeps_lists_is_shown_the_rest() {
     assert_eq!(counted(&world, device), (3 * SEGMENTS as u64, 0));
     let returned = world.protocol(device).return_received(held);
     assert!(returned.is_ok(), "{}", world.story());
+    end(world);
+}
+
+/// A large frame that the backend gives in parts, which has to be copied, behind one whose segments leave few pages.
+#[test]
+fn a_frame_in_parts_waits_for_pages_too() {
+    let (mut world, tap, device) = start(4120);
+    world
+        .protocol(device)
+        .set_receive_policy(ReceivePolicy::Hold);
+    let mac = World::vif_config(Preset::Linux, 0).mac;
+    for segments in 355..=384 {
+        let first = Packet::tcp(mac, HOST, segments * usize::from(MSS));
+        offer_large(&tap, &first, None);
+        let shape = RxShape {
+            seed: segments as u64,
+            checksum_flags: None,
+        };
+        offer_large(&tap, &Packet::tcp(mac, HOST, PAYLOAD), Some(shape));
+        world.settle();
+        let received = world.protocol(device).take_received();
+        assert_eq!(received.len(), segments + SEGMENTS, "{}", world.story());
+        assert!(received.iter().all(|frame| verifies(&frame.bytes)));
+        let held = world.protocol(device).receives_outstanding();
+        let returned = world.protocol(device).return_received(held);
+        assert!(returned.is_ok(), "{}", world.story());
+        world.settle();
+    }
+    assert_eq!(counted(&world, device).1, 0);
     end(world);
 }
