@@ -4,6 +4,7 @@
     reason = "reaches the grant table's entries through the bus driver's addresses"
 )]
 
+use core::ops::Range;
 use core::ptr;
 
 use interface::GrantSlot;
@@ -84,15 +85,49 @@ impl Grants {
         }
     }
 
-    /// Gives all references back; how many the other domain still uses, which stay set aside.
-    pub(crate) fn release(self, bus: &Bus, irql: &AtMostDispatch<'_>) -> usize {
-        self.slots
-            .iter()
-            .filter(|slot| {
-                self.revoke(GrantRef(slot.gref)).is_err()
-                    || bus.grant_release(slot.gref, irql).is_err()
-            })
-            .count()
+    /// Gives all references back, of which none was used; what the other domain still uses stays set aside.
+    pub(crate) fn release(mut self, bus: &Bus, irql: &AtMostDispatch<'_>) {
+        self.collect(bus, irql, &mut |_| {});
+    }
+
+    /// Gives the references back whose page the other domain does not use (any more), telling `ended` of each before it
+    /// can be another's; how many are left.
+    pub(crate) fn collect(
+        &mut self,
+        bus: &Bus,
+        irql: &AtMostDispatch<'_>,
+        ended: &mut dyn FnMut(u32),
+    ) -> usize {
+        let mut left = 0_usize;
+        for nth in 0..self.slots.len() {
+            let Some(slot) = self.slots.get(nth).filter(|slot| !slot.entry.is_null()) else {
+                continue;
+            };
+            let gref = slot.gref;
+            if self.revoke(GrantRef(gref)).is_ok() {
+                ended(gref);
+                if bus.grant_release(gref, irql).is_ok() {
+                    if let Some(slot) = self.slots.get_mut(nth) {
+                        slot.entry = ptr::null();
+                    }
+                    continue;
+                }
+            }
+            left = left.saturating_add(1);
+        }
+        left
+    }
+
+    /// Whether one of the references at these places was not given back.
+    pub(crate) fn has_any(&self, places: Range<usize>) -> bool {
+        let slots = self.slots.get(places).unwrap_or_default();
+        slots.iter().any(|slot| !slot.entry.is_null())
+    }
+
+    /// References that were not given back.
+    pub(crate) fn count(&self) -> usize {
+        let is_ours = |slot: &&GrantSlot| !slot.entry.is_null();
+        self.slots.iter().filter(is_ours).count()
     }
 
     fn entry(&self, gref: GrantRef) -> Option<&GrantEntryV1> {

@@ -74,6 +74,11 @@ impl Keywords {
         self.settings.number(&table::TRANSMIT_BUFFERS)
     }
 
+    /// Whether pages of long frames are granted to the backend as they are.
+    pub(crate) fn sends_in_place(&self) -> bool {
+        self.settings.is_on(&table::SEND_IN_PLACE)
+    }
+
     /// VLAN settings.
     pub(crate) fn vlan(&self) -> VlanSettings {
         VlanSettings::new(

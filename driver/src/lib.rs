@@ -39,6 +39,7 @@ mod offload;
 mod oid;
 mod power;
 mod queue;
+mod remains;
 mod scaling;
 mod shared_page;
 mod statistics;

@@ -1,6 +1,5 @@
 //! Pages that the backend may use.
 
-use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use nt::physical::PhysicalAddress;
@@ -18,7 +17,7 @@ pub(crate) fn pfn(pages: &Pages, index: usize) -> Option<u64> {
 }
 
 /// The page of a ring. The engine holds one owner, the link another, so that it outlives the
-/// engine when the backend does not let go.
+/// engine while the backend does not let go.
 #[derive(Clone, Debug)]
 pub(crate) struct RingMemory(PoolArc<Pages>);
 
@@ -31,11 +30,6 @@ impl RingMemory {
     /// Its number.
     pub(crate) fn pfn(&self) -> Option<u64> {
         pfn(&self.0, 0)
-    }
-
-    /// Gives the page up for good: the backend still uses it.
-    pub(crate) fn leak(self) {
-        let _leaked = ManuallyDrop::new(self);
     }
 }
 

@@ -39,7 +39,8 @@ foreach ($card in $cards) { Test-That "$($card.InstanceId) without problem" { $c
 $settings = @(
     @('*JumboPacket', 2, '1514', 1514, 9014),
     @('*ReceiveBuffers', 1, '640', 384, 2048),
-    @('*TransmitBuffers', 1, '64', 32, 256),
+    @('*TransmitBuffers', 1, '256', 32, 256),
+    @('SendInPlace', 5, '0', $null, $null),
     @('*PriorityVLANTag', 5, '3', $null, $null),
     @('VlanID', 2, '0', 0, 4094),
     @('*RSS', 5, '1', $null, $null),

@@ -53,7 +53,11 @@ pub const RECEIVE_BUFFERS: Keyword =
 
 /// Pages of a queue that frames to send are copied to.
 pub const TRANSMIT_BUFFERS: Keyword =
-    Keyword::int("*TransmitBuffers", "Transmit Buffers", 64, (32, 256));
+    Keyword::int("*TransmitBuffers", "Transmit Buffers", 256, (32, 256));
+
+/// Pages of long frames are granted to the backend as they are, in place of a copy.
+pub const SEND_IN_PLACE: Keyword =
+    Keyword::enumeration("SendInPlace", "Send Without Copying", 0, OFF_ON);
 
 /// 802.1p priority and 802.1Q tags in the packet's out-of-band data.
 pub const PRIORITY_VLAN_TAG: Keyword =
@@ -144,6 +148,7 @@ pub const TABLE: &[&Keyword] = &[
     &JUMBO_PACKET,
     &RECEIVE_BUFFERS,
     &TRANSMIT_BUFFERS,
+    &SEND_IN_PLACE,
     &PRIORITY_VLAN_TAG,
     &VLAN_ID,
     &RSS,

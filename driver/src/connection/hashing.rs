@@ -4,7 +4,6 @@
     reason = "opens a channel whose events reach the adapter; each block says why it may"
 )]
 
-use core::mem::ManuallyDrop;
 use core::ptr;
 use core::sync::atomic::Ordering;
 
@@ -22,6 +21,7 @@ use crate::adapter::Adapter;
 use crate::callbacks;
 use crate::grant::Grants;
 use crate::queue::Bell;
+use crate::remains::{Memory, Remains};
 use crate::shared_page::{RingMemory, pfn};
 use crate::{TAG, scaling};
 use rss::{HashTypes, KEY_LEN};
@@ -200,8 +200,8 @@ impl Hashing {
         }
     }
 
-    /// Ends all of it; how many grants the backend did not let go.
-    pub(super) fn release(self, adapter: &Adapter, irql: &Passive<'_>) -> usize {
+    /// Ends all of it; what the backend did not let go.
+    pub(super) fn release(self, adapter: &Adapter, irql: &Passive<'_>) -> Option<Remains> {
         let bus = adapter.bus();
         let Self {
             client,
@@ -213,11 +213,11 @@ impl Hashing {
         } = self;
         bell.close(bus, irql);
         drop(client);
-        let left = grants.release(bus, irql);
-        if left > 0 {
-            ring.leak();
-            let _leaked = ManuallyDrop::new(page);
-        }
-        left
+        let memory = [
+            Memory::Ring(ring, RING_GRANT),
+            Memory::Pages(page, PAGE_GRANT..GRANTS),
+            Memory::Nothing,
+        ];
+        Remains::of(grants, memory, None, bus, irql)
     }
 }

@@ -6,6 +6,7 @@ mod hashing;
 mod store;
 mod watches;
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use ndis::rss::MAX_ENTRIES;
@@ -26,6 +27,7 @@ use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef};
 use crate::mail::Messages;
 use crate::queue::{Channels, Remote};
+use crate::remains::Remains;
 use crate::scaling::{Hashing as Set, TableIndices};
 use crate::trace;
 use around::Around;
@@ -35,13 +37,16 @@ use watches::WakeOn;
 
 pub(crate) use store::{offered, settings};
 
-/// Frames of at most this many bytes are copied: an ordinary frame is complete at once then, and
-/// costs the backend no mapping.
+/// Frames of at most this many bytes are copied even if pages are granted in place: an ordinary frame is complete at
+/// once then.
 const COPY_BREAK: u32 = 2048;
 /// How often a working connection is looked after.
 const TICK: Duration = Duration::from_secs(1);
 /// How often the queues are asked whether they have drained.
 const DRAIN_TICK: Duration = Duration::from_millis(50);
+/// How long a halt waits for pages that the backend still uses when the connection has ended, in milliseconds: longer
+/// than the 10 s that another guest's full receive queue may hold them.
+const LINGER: u64 = 15_000;
 /// Watches in the frontend's folder.
 const FRONTEND_KEYS: [&str; 5] = ["backend", "backend-id", "disconnect", "mtu", "speed"];
 /// Events that one event can lead to before the thread looks at its mail again.
@@ -80,6 +85,8 @@ struct Worker<'a> {
     deceived: bool,
     traffic: bool,
     draining: bool,
+    /// What backends still used when their connections ended.
+    remains: Vec<Remains>,
 }
 
 #[expect(
@@ -140,6 +147,7 @@ impl<'a> Worker<'a> {
             deceived: false,
             traffic: false,
             draining: false,
+            remains: Vec::new(),
         })
     }
 
@@ -160,6 +168,21 @@ impl<'a> Worker<'a> {
             WakeOn::end(watch, self.adapter, irql);
         }
         self.end_backend_watch(irql);
+        self.linger(irql);
+    }
+
+    /// Waits a while for what the backend still uses: nobody looks after it afterwards.
+    #[inline(never)]
+    fn linger(&mut self, irql: &mut Passive<'_>) {
+        let end = now().saturating_add(LINGER);
+        self.collect_remains(irql);
+        while !self.remains.is_empty() && now() < end {
+            nt::thread::sleep(DRAIN_TICK, irql);
+            self.collect_remains(irql);
+        }
+        if !self.remains.is_empty() {
+            nt::log_error!("the backend uses pages, which are lost");
+        }
     }
 
     /// Sets the watches that are missing; one that fails is tried again with the next event.
@@ -200,7 +223,7 @@ impl<'a> Worker<'a> {
         let tick = if self.draining {
             Some(DRAIN_TICK)
         } else {
-            self.traffic.then_some(TICK)
+            (self.traffic || !self.remains.is_empty()).then_some(TICK)
         };
         let until = |deadline: u64| Duration::from_millis(deadline.saturating_sub(now()));
         let control = self.hashing.as_ref().and_then(Hashing::deadline);
@@ -253,14 +276,17 @@ impl<'a> Worker<'a> {
     #[inline(never)]
     fn tick(&mut self, irql: &mut Passive<'_>) {
         self.feed(Event::Timer, irql);
+        self.collect_remains(irql);
         if !self.traffic && !self.draining {
             return;
         }
         self.run_hashing(irql);
         self.look_at_hashes(irql);
         self.look_at_order(irql);
+        let seconds = u32::try_from(nt::time::since_boot().as_secs()).unwrap_or(u32::MAX);
         let (mut in_flight, mut responses, mut broken) = (0_u32, 0_u64, false);
         for queue in self.adapter.queues().iter().take(self.queues) {
+            queue.give_up_old(self.adapter, seconds, irql);
             let (slots, answers) = queue.progress(irql);
             in_flight = in_flight.saturating_add(slots);
             responses = responses.wrapping_add(answers);
@@ -471,7 +497,7 @@ impl<'a> Worker<'a> {
         self.queues = usize::from(terms.backend.max_queues).min(self.adapter.queues().len());
         let policy = TxPolicy {
             backend: terms.backend.features,
-            trusted: terms.trusted,
+            in_place: terms.trusted && keywords.sends_in_place(),
             copy_break: COPY_BREAK,
         };
         let remote = Remote {
@@ -497,7 +523,8 @@ impl<'a> Worker<'a> {
                 Err(status) => {
                     // Grants or event channels have run out: fewer queues do the work.
                     nt::log_warn!("{index} queues instead of {}: {status:?}", self.queues);
-                    queue.disconnect(self.adapter, channels.take(), irql);
+                    // Nobody was told of it.
+                    drop(queue.disconnect(self.adapter, channels.take(), irql));
                     self.queues = index;
                     break;
                 }
@@ -634,18 +661,36 @@ impl<'a> Worker<'a> {
         self.adapter.reset_order(irql);
         self.placement = Placement::new(1);
         self.applied = Set::Off;
-        let mut kept = self
-            .hashing
-            .take()
-            .map_or(0, |hashing| hashing.release(self.adapter, irql));
-        for (queue, channels) in self.adapter.queues().iter().zip(self.channels.iter_mut()) {
-            let left = queue.disconnect(self.adapter, channels.take(), irql);
-            kept = kept.saturating_add(left);
-        }
-        if kept > 0 {
-            nt::log_warn!("the backend keeps {kept} grants; their pages are lost");
+        let hashing = self.hashing.take();
+        let hashing = hashing.and_then(|hashing| hashing.release(self.adapter, irql));
+        self.keep(hashing);
+        for nth in 0..self.channels.len() {
+            let channels = self.channels.get_mut(nth).and_then(Option::take);
+            if let Some(queue) = self.adapter.queues().get(nth) {
+                for remains in queue.disconnect(self.adapter, channels, irql) {
+                    self.keep(remains);
+                }
+            }
         }
         self.queues = 0;
+    }
+
+    /// Keeps what the backend does not let go.
+    fn keep(&mut self, remains: Option<Remains>) {
+        let Some(remains) = remains else { return };
+        nt::log_warn!("the backend keeps {} grants", remains.count());
+        // Without room for it it is lost: dropping it leaves the pages as they are.
+        if self.remains.try_reserve(1).is_ok() {
+            self.remains.push(remains);
+        }
+    }
+
+    /// Takes back what the backend has let go of since.
+    #[inline(never)]
+    fn collect_remains(&mut self, irql: &mut Passive<'_>) {
+        let adapter = self.adapter;
+        self.remains
+            .retain_mut(|remains| !remains.collect(adapter.queues(), adapter.bus(), irql));
     }
 
     fn log(&self, notice: Notice) {

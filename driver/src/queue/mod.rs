@@ -31,6 +31,7 @@ use ndis::Status;
 use ndis::chain::RxChain;
 use netfront_core::rx::{PassGate, RxCounters};
 use netfront_core::tx::{Multicast, TxPolicy};
+use netif::GrantRef;
 use netif::publication::{Ports, QueueKeys};
 use nt::dpc::{Dpc, More};
 use nt::irql::{AtMostDispatch, Dispatch, Passive};
@@ -48,7 +49,10 @@ pub(crate) use tx::Reaped;
 pub(crate) use tx_offload::able;
 
 use crate::adapter::{Adapter, AdapterRef, NdisHandle};
+use crate::bus::Bus;
 use crate::frame_kind::Filter;
+use crate::grant::Grants;
+use crate::remains::Remains;
 use crate::statistics::{Coalescing, Statistics};
 use crate::vlan::VlanSettings;
 use crate::{TAG, callbacks};
@@ -332,7 +336,8 @@ impl Queue {
         let mut rx = match rx {
             Ok(rx) => rx,
             Err(status) => {
-                tx.release(bus, irql);
+                // Nobody was told of it.
+                drop(tx.release(bus, irql));
                 return Err(status);
             }
         };
@@ -393,13 +398,13 @@ impl Queue {
         })
     }
 
-    /// Undoes [`Queue::connect`]; how many grants the backend did not let go.
+    /// Undoes [`Queue::connect`]; what the backend did not let go, of each direction.
     pub(crate) fn disconnect(
         &self,
         adapter: &Adapter,
         channels: Option<Channels>,
         irql: &mut Passive<'_>,
-    ) -> usize {
+    ) -> [Option<Remains>; 2] {
         let bus = adapter.bus();
         let (tx, left) = self.tx.with(irql, |side, _| {
             side.frozen = false;
@@ -413,21 +418,41 @@ impl Queue {
                 bell.close(bus, irql);
             }
         }
-        let mut kept = 0;
+        let mut kept = [None, None];
         if let Some(mut link) = tx {
             let reaped = self
                 .tx
                 .with(irql, |side, irql| side.take_down(&mut link, irql));
             adapter.sends_done(reaped, irql);
-            kept = link.release(bus, irql);
+            kept = [link.release(bus, irql), None];
         }
-        if let Some(link) = rx {
-            let more = self
+        if let (Some(link), [_, kept]) = (rx, &mut kept) {
+            *kept = self
                 .rx
                 .with(irql, |side, irql| link.release(&mut side.stock, bus, irql));
-            kept = kept.saturating_add(more);
         }
         kept
+    }
+
+    /// Takes receive pages of an ended connection back, as far as the backend lets go; how many grants it keeps.
+    pub(crate) fn reclaim(
+        &self,
+        grants: &mut Grants,
+        bus: &Bus,
+        irql: &mut AtMostDispatch<'_>,
+    ) -> usize {
+        self.rx.with(irql, |side, irql| {
+            grants.collect(bus, irql, &mut |gref| side.stock.reclaim(GrantRef(gref)))
+        })
+    }
+
+    /// Takes back lists that have waited for room for too long.
+    pub(crate) fn give_up_old(&self, adapter: &Adapter, now: u32, irql: &mut AtMostDispatch<'_>) {
+        let old = self.tx.with(irql, |tx, _| tx.give_up_old(now));
+        if !old.is_empty() {
+            nt::log_warn!("no room for {} lists for too long", old.len());
+        }
+        adapter.complete(old, irql);
     }
 
     /// Moves events and DPC to a processor.

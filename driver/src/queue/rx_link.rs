@@ -13,6 +13,7 @@ use super::stack::NumberStack;
 use super::stock::Stock;
 use crate::bus::Bus;
 use crate::grant::{Grants, StillInUse};
+use crate::remains::{Memory, Remains};
 use crate::shared_page::RingMemory;
 
 /// Grants for pages: as many as the ring has slots, and some for pages that are between two
@@ -75,9 +76,13 @@ impl RxLink {
         grants.reference(RING_GRANT).unwrap_or_default()
     }
 
-    /// Ends all grants and puts the pages back. What the backend still uses stays as it is for
-    /// good; how many grants.
-    pub(crate) fn release(self, stock: &mut Stock, bus: &Bus, irql: &AtMostDispatch<'_>) -> usize {
+    /// Ends all grants and puts the pages back; what the backend still uses.
+    pub(crate) fn release(
+        self,
+        stock: &mut Stock,
+        bus: &Bus,
+        irql: &AtMostDispatch<'_>,
+    ) -> Option<Remains> {
         let Self {
             mut engine,
             mut grants,
@@ -85,7 +90,7 @@ impl RxLink {
             ..
         } = self;
         // The stock knows which pages have a grant, those that got stuck too. One that does not
-        // come back keeps the note of its grant, and is never free again.
+        // come back keeps the note of its grant, and is not free before that is back.
         engine.teardown(&mut |_: RxBuffer| {});
         for page in stock.numbers() {
             if let Some(gref) = stock.grant_of(page) {
@@ -93,14 +98,14 @@ impl RxLink {
             }
         }
         drop(engine);
-        let ring_stuck = grants
-            .grants
-            .reference(RING_GRANT)
-            .is_some_and(|gref| grants.grants.revoke(gref).is_err());
-        if ring_stuck {
-            ring.leak();
-        }
-        grants.grants.release(bus, irql)
+        let memory = [
+            Memory::Ring(ring, RING_GRANT),
+            Memory::Nothing,
+            Memory::Nothing,
+        ];
+        let queue = stock.queue();
+        let reclaim: &mut dyn FnMut(u32) = &mut |gref| stock.reclaim(GrantRef(gref));
+        Remains::of(grants.grants, memory, Some((queue, reclaim)), bus, irql)
     }
 }
 

@@ -156,6 +156,21 @@ impl Stock {
         self.page(number)?.gref
     }
 
+    /// Number of the queue.
+    pub(crate) fn queue(&self) -> u16 {
+        self.queue
+    }
+
+    /// A grant of an ended connection is back: its page is free.
+    pub(crate) fn reclaim(&mut self, gref: GrantRef) {
+        let page = self
+            .numbers()
+            .find(|page| self.grant_of(*page) == Some(gref));
+        if let Some(page) = page {
+            self.put(page);
+        }
+    }
+
     /// Makes a list of pages that grant nothing; none when there is no list left. But for the
     /// first, the pieces begin with their page.
     pub(crate) fn lend(&mut self, adapter: NDIS_HANDLE, pieces: &[Piece]) -> Option<Nbl> {

@@ -1,8 +1,11 @@
 //! The transmit side of a queue: lists in order onto the ring.
 //!
-//! Short frames are copied to pages that the backend may read for the whole connection, and are
-//! complete as soon as they are on the ring. Of longer ones the pages are granted in place, if the
-//! backend is trusted; their list is complete when the backend has let go of the last.
+//! Frames are copied to pages that the backend may read for the whole connection, and are complete as soon as they are
+//! on the ring: the backend may take its time, and reads nothing that was written later. Only if the administrator
+//! wants it, and the backend is trusted, pages of long frames are granted in place; their list is complete when the
+//! backend has let go of the last. Lists that find no room for [`PATIENCE`] seconds are given back.
+
+use core::ptr;
 
 use ndis::Status;
 use ndis::chain::{Nbl, NblChain};
@@ -46,6 +49,26 @@ struct Sending {
     /// Number of the next segment, of a frame that is cut here.
     segment: u32,
     status: Status,
+}
+
+/// How long a list waits for room, in seconds. NDIS wants progress every 22 s and each list back within 30 s (Driver
+/// Verifier, `NdisTimedDataHang` and `NdisTimedDataSend`).
+const PATIENCE: u32 = 15;
+
+/// Notes when lists came, in seconds.
+fn note_since(mut lists: NblChain, clock: u32) -> NblChain {
+    let mut noted = NblChain::new();
+    while let Some(mut list) = lists.pop_front() {
+        let [word, _] = list.reserved_mut();
+        *word = ptr::without_provenance_mut(clock as usize);
+        noted.push_back(list);
+    }
+    noted
+}
+
+fn since(list: &Nbl) -> u32 {
+    let [word, _] = list.reserved();
+    u32::try_from(word.addr()).unwrap_or(u32::MAX)
 }
 
 /// What became of a frame.
@@ -92,6 +115,8 @@ pub(crate) struct TxSide {
     pub(crate) moderation: bool,
     /// The domain is being suspended: the ring is left alone.
     pub(crate) frozen: bool,
+    /// Seconds, as of the last look for old lists.
+    clock: u32,
 }
 
 impl TxSide {
@@ -113,6 +138,7 @@ impl TxSide {
             offloads: Offloads::default(),
             moderation: true,
             frozen: false,
+            clock: 0,
         })
     }
 
@@ -136,6 +162,25 @@ impl TxSide {
             self.flights.end(flight, list, status, &mut left);
         }
         left
+    }
+
+    /// Takes lists that have waited for [`PATIENCE`] at `now`, in seconds. Not one of which all frames are on the ring.
+    #[must_use]
+    pub(crate) fn give_up_old(&mut self, now: u32) -> NblChain {
+        self.clock = now;
+        let is_old = |list: &Nbl| now.saturating_sub(since(list)) >= PATIENCE;
+        let mut old = self.waiting.extract_if(is_old);
+        old.append(self.held.extract_if(is_old));
+        old.set_status(Status::RESOURCES);
+        let half = self.sending.take_if(|sending| is_old(&sending.list));
+        if let Some(Sending { list, flight, .. }) = half {
+            let mut half = NblChain::new();
+            self.flights.end(flight, list, Status::RESOURCES, &mut half);
+            half.append(old);
+            old = half;
+        }
+        self.statistics.count_discards(old.len().into());
+        old
     }
 
     /// A pause begins: whether it waits for lists under way.
@@ -180,6 +225,7 @@ impl TxSide {
             return Ok(lists);
         }
         self.let_held_go_before(generation);
+        let lists = note_since(lists, self.clock);
         match self.order.admit(generation) {
             Admission::Now => self.waiting.append(lists),
             Admission::Later => self.held.append(lists),
@@ -466,8 +512,8 @@ impl TxSide {
             .engine
             .teardown(&mut memory, &mut |frame| flights.frame_done(frame, done));
         if left > 0 {
-            // The backend can only read those pages, and is trusted with others of the guest; a
-            // list that is never complete would stop every pause.
+            // Only of pages in place, which the administrator wanted: the backend can only read them, and is trusted
+            // with others of the guest; a list that is never complete would stop every pause.
             nt::log_warn!("the backend keeps pages of {left} frames");
             link.engine.abandon(&mut |_: Leak| {}, &mut |frame| {
                 flights.frame_done(frame, done);

@@ -4,9 +4,6 @@
     reason = "copies frames into pages the backend may read; each block says why it may"
 )]
 
-use core::mem::ManuallyDrop;
-use core::ops::Range;
-
 use netfront_core::RING_SIZE;
 use netfront_core::tx::{
     CopyFailed, HEADER_PAGES, StillMapped, TxId, TxMemory, TxPolicy, TxQueue, TxResources,
@@ -23,9 +20,10 @@ use super::frame::FrameBytes;
 use crate::TAG;
 use crate::bus::Bus;
 use crate::grant::Grants;
+use crate::remains::{Memory, Remains};
 use crate::shared_page::{RingMemory, pfn};
 
-/// Pages in place, one for each slot.
+/// Pages in place, one for each slot, if pages are granted so at all.
 const IN_PLACE: usize = RING_SIZE as usize;
 
 /// The transmit side while connected.
@@ -61,7 +59,8 @@ impl TxLink {
         irql: &AtMostDispatch<'_>,
     ) -> Result<Self, Status> {
         let first_in_place = FIRST_BOUNCE.saturating_add(bounce_pages);
-        let count = first_in_place.saturating_add(IN_PLACE);
+        let in_place = if policy.in_place { IN_PLACE } else { 0 };
+        let count = first_in_place.saturating_add(in_place);
         let ring = RingMemory::try_new()?;
         let headers = Pages::try_new(TAG, HEADER_PAGES)?;
         let bounce = Pages::try_new(TAG, bounce_pages)?;
@@ -117,8 +116,8 @@ impl TxLink {
         self.memory.grants.reference(RING_GRANT).unwrap_or_default()
     }
 
-    /// Ends all grants; what the backend still uses stays as it is for good. How many grants.
-    pub(crate) fn release(self, bus: &Bus, irql: &AtMostDispatch<'_>) -> usize {
+    /// Ends all grants; what the backend still uses.
+    pub(crate) fn release(self, bus: &Bus, irql: &AtMostDispatch<'_>) -> Option<Remains> {
         let Self {
             engine,
             memory,
@@ -131,23 +130,13 @@ impl TxLink {
             bounce,
             grants,
         } = memory;
-        let is_used = |places: Range<usize>| {
-            let used = |gref: &GrantRef| grants.revoke(*gref).is_err();
-            let grefs = places.filter_map(|nth| grants.reference(nth));
-            grefs.filter(used).count() > 0
-        };
         let bounce_end = FIRST_BOUNCE.saturating_add(bounce.count());
-        if is_used(RING_GRANT..FIRST_HEADER) {
-            ring.leak();
-        }
-        if is_used(FIRST_HEADER..FIRST_BOUNCE) {
-            let _leaked = ManuallyDrop::new(headers);
-        }
-        if is_used(FIRST_BOUNCE..bounce_end) {
-            let _leaked = ManuallyDrop::new(bounce);
-        }
-        let left = grants.release(bus, irql);
-        left
+        let memory = [
+            Memory::Ring(ring, RING_GRANT),
+            Memory::Pages(headers, FIRST_HEADER..FIRST_BOUNCE),
+            Memory::Pages(bounce, FIRST_BOUNCE..bounce_end),
+        ];
+        Remains::of(grants, memory, None, bus, irql)
     }
 }
 

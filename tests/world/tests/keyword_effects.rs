@@ -176,6 +176,7 @@ fn every_setting_has_a_test_here() {
         &table::JUMBO_PACKET,
         &table::RECEIVE_BUFFERS,
         &table::TRANSMIT_BUFFERS,
+        &table::SEND_IN_PLACE,
         &table::PRIORITY_VLAN_TAG,
         &table::VLAN_ID,
         &table::RSS,
@@ -515,6 +516,31 @@ fn release(bench: &mut Bench, slots: usize) {
         .world
         .xen(|xen| xen.vifs.get_mut(&0).expect("vif 0").backend.release(slots));
     bench.world.pass(harness::SECOND / 100);
+}
+
+/// A long frame whose pages the backend has is not complete; one that was copied is.
+#[test]
+fn long_frames_are_copied_or_lent() {
+    let mut bench = Bench::with(1, ResponseMode::Held);
+    for value in values(&table::SEND_IN_PLACE) {
+        let jumbo = Value::text("9014");
+        let in_place = Value::text(&value.to_string());
+        bench.restart(&[("*JumboPacket", &jumbo), ("SendInPlace", &in_place)]);
+        let device = bench.world.interfaces()[0];
+        let list = SendList::one(Frame::new(vec![0xFF; 9014]));
+        let sent = bench
+            .world
+            .protocol(device)
+            .send(vec![list], SendOptions::default());
+        assert!(sent.is_ok());
+        bench.world.settle();
+        let done = bench.world.protocol(device).take_sent().len();
+        assert_eq!(done, usize::from(value == 0), "in place {value}");
+        release(&mut bench, 10);
+        let later = bench.world.protocol(device).take_sent().len();
+        assert_eq!(done + later, 1);
+    }
+    bench.end();
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub struct TxResources<'g> {
     /// The bounce pages, granted read-only and zeroed at first: [`MIN_BOUNCE_PAGES`](super::MIN_BOUNCE_PAGES) to
     /// [`MAX_BOUNCE_PAGES`](super::MAX_BOUNCE_PAGES); more are left unused.
     pub bounce: &'g [GrantRef],
-    /// Unused references for pages in place: 256, one for each slot.
+    /// Unused references for pages in place: 256, one for each slot. Only if the policy is to grant pages in place.
     pub in_place: &'g [GrantRef],
 }
 

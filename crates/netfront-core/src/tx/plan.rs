@@ -5,12 +5,12 @@
 //! | frame | slots |
 //! |---|---|
 //! | at most 128 bytes | one, in the header pool |
-//! | small, or an untrusted backend, or no page list | copied to bounce pages |
+//! | pages are not granted in place, or small, or no page list | copied to bounce pages |
 //! | the rest | 128 bytes in the header pool, then the pages in place; pieces under 512 bytes are copied together |
 //! | the same with too many slots | every piece shorter than a page is copied together, else all of it |
 //!
-//! Copied frames hold nothing of the sender's, so they complete at once; that is also the only
-//! way not to show an untrusted backend what shares a page with the frame.
+//! Copied frames hold nothing of the sender's, so they complete at once, however long the backend takes to read them.
+//! That is also the only way not to show an untrusted backend what shares a page with the frame.
 
 use netif::extra::{Extra, Gso, GsoKind, HashInfo};
 use netif::features::Features;
@@ -72,8 +72,9 @@ pub struct Frame<'f> {
 pub struct TxPolicy {
     /// What the backend can do.
     pub backend: Features,
-    /// Whether whole pages of the guest may be shown to the backend.
-    pub trusted: bool,
+    /// Whether pages of the sender are granted as they are. They stay the backend's until it lets go, and it sees all
+    /// that is in them.
+    pub in_place: bool,
     /// Frames of at most this many bytes are copied.
     pub copy_break: u32,
 }
@@ -223,7 +224,7 @@ pub fn plan(
         return Err(Reject::NeedsScatterGather);
     }
     let fits = |plan: &Plan| plan.bounce_pages <= free_bounce_pages;
-    let in_place = policy.trusted && scatter_gather && !frame.fragments.is_empty();
+    let in_place = policy.in_place && scatter_gather && !frame.fragments.is_empty();
     let mapped = |small| {
         if in_place {
             mostly_mapped(blank, frame.fragments, small)

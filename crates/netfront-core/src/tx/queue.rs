@@ -119,7 +119,7 @@ impl<P: RingPage> TxQueue<P> {
         let ids = u16::try_from(RING_SIZE).map_err(|_| CreateError::RingPage)?;
         if headers.len() < HEADER_PAGES
             || bounce.len() < MIN_BOUNCE_PAGES
-            || in_place.len() < usize::from(ids)
+            || (policy.in_place && in_place.len() < usize::from(ids))
         {
             return Err(CreateError::TooFewGrants);
         }

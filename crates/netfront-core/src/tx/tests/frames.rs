@@ -168,7 +168,7 @@ fn an_untrusted_backend_sees_no_page_of_the_guest() {
     let plan = planned(
         &frame(&parts),
         TxPolicy {
-            trusted: false,
+            in_place: false,
             ..policy()
         },
     );
@@ -189,14 +189,11 @@ fn without_bounce_pages_a_trusted_backend_gets_the_pages() {
             .unwrap()
             .is_copy()
     );
-    let untrusted = TxPolicy {
-        trusted: false,
+    let copying = TxPolicy {
+        in_place: false,
         ..policy()
     };
-    assert!(
-        plan(&frame(&parts), untrusted, 0).unwrap().is_none(),
-        "later"
-    );
+    assert!(plan(&frame(&parts), copying, 0).unwrap().is_none(), "later");
     assert!(
         plan(&bytes(200), policy(), 0).unwrap().is_none(),
         "pages unknown: later"
@@ -446,14 +443,14 @@ proptest! {
     #[test]
     fn slots_are_the_frame(
         parts in prop::collection::vec((0_u64..1000, 0_u32..4096, 0_u32..9000), 1..40),
-        trusted: bool,
+        in_place: bool,
         copy_break in 0_u32..2000,
         free in 0_usize..40,
     ) {
         let parts: Vec<_> = parts.into_iter()
             .map(|(page, offset, len)| Fragment { pfn: page * 10, offset, len }).collect();
         let frame = frame(&parts);
-        let policy = TxPolicy { trusted, copy_break, ..policy() };
+        let policy = TxPolicy { in_place, copy_break, ..policy() };
         let plan = match plan(&frame, policy, free) {
             Ok(Some(plan)) => plan,
             Ok(None) => {
@@ -468,7 +465,7 @@ proptest! {
         };
         prop_assert!(plan.slots().len() <= 18);
         prop_assert!(plan.bounce_pages() <= free);
-        prop_assert!(trusted || plan.is_copy());
+        prop_assert!(in_place || plan.is_copy());
         // Where each byte of the frame is, by the fragments alone.
         let place = |byte: u32| {
             let mut at = 0;

@@ -205,10 +205,10 @@ proptest! {
     fn no_cookie_is_lost_or_comes_twice(
         moves in prop::collection::vec(a_move(), 1..if cfg!(miri) { 12 } else { 150 }),
         start in prop_oneof![Just(0_u32), Just(u32::MAX - 20)],
-        trusted: bool,
+        in_place: bool,
     ) {
         let page = page();
-        let policy = TxPolicy { trusted, ..policy() };
+        let policy = TxPolicy { in_place, ..policy() };
         let mut queue = queue(&page, 32, policy, start);
         let mut peer = Peer::new(&page, start);
         let mut memory = Memory::default();

@@ -28,7 +28,7 @@ pub(super) fn linux() -> Features {
 pub(super) fn policy() -> TxPolicy {
     TxPolicy {
         backend: linux(),
-        trusted: true,
+        in_place: true,
         copy_break: 256,
     }
 }

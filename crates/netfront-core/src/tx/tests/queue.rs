@@ -198,11 +198,11 @@ fn a_full_ring_is_busy_and_recovers() {
 #[test]
 fn bounce_pages_come_back_with_their_response() {
     let page = page();
-    let untrusted = TxPolicy {
-        trusted: false,
+    let copying = TxPolicy {
+        in_place: false,
         ..policy()
     };
-    let (mut queue, mut peer) = (queue(&page, 16, untrusted, 0), Peer::new(&page, 0));
+    let (mut queue, mut peer) = (queue(&page, 16, copying, 0), Peer::new(&page, 0));
     let mut memory = Memory::default();
     for round in 0..10 {
         for n in 0..5 {
