@@ -180,8 +180,10 @@ impl<'a> Worker<'a> {
             nt::thread::sleep(DRAIN_TICK, irql);
             self.collect_remains(irql);
         }
-        if !self.remains.is_empty() {
-            nt::log_error!("the backend uses pages, which are lost");
+        let kept = self.remains.iter().map(Remains::count);
+        let kept = kept.fold(0, usize::saturating_add);
+        if kept > 0 {
+            nt::log_warn!("the backend keeps {kept} grants; their pages are lost");
         }
     }
 
@@ -678,7 +680,7 @@ impl<'a> Worker<'a> {
     /// Keeps what the backend does not let go.
     fn keep(&mut self, remains: Option<Remains>) {
         let Some(remains) = remains else { return };
-        nt::log_warn!("the backend keeps {} grants", remains.count());
+        nt::log_warn!("the backend keeps {} grants for now", remains.count());
         // Without room for it it is lost: dropping it leaves the pages as they are.
         if self.remains.try_reserve(1).is_ok() {
             self.remains.push(remains);
