@@ -156,6 +156,10 @@ mod tests {
         let many: Vec<Group> = (0..65).map(group).collect();
         run(&mut list, &mut peer, Some(&many));
         assert!(!peer.filters);
+        // A full list takes Miri a minute: each step compares all that is there with all that is wanted.
+        if cfg!(miri) {
+            return;
+        }
         run(&mut list, &mut peer, Some(&many[..64]));
         assert!(peer.filters && peer.list.len() == 64);
     }
@@ -171,14 +175,15 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig {
-            cases: if cfg!(miri) { 4 } else { 128 },
+            cases: if cfg!(miri) { 2 } else { 128 },
             failure_persistence: None,
             ..ProptestConfig::default()
         })]
         #[test]
         fn the_backend_always_ends_with_what_is_wanted(
             changes in proptest::collection::vec(
-                proptest::option::of(proptest::collection::vec(any::<u8>(), 0..70)), 1..8))
+                proptest::option::of(proptest::collection::vec(any::<u8>(), 0..if cfg!(miri) { 6 } else { 70 })),
+                1..if cfg!(miri) { 3 } else { 8 }))
         {
             let (mut list, mut peer) = (MulticastList::default(), Peer::default());
             for wanted in changes {

@@ -194,7 +194,8 @@ fn a_stale_connection_is_closed_first() {
 
 #[test]
 fn a_backend_stuck_in_a_state_ends_in_log_entries_and_slow_retries() {
-    for state in (0..12).map(S).filter(|state| *state != S::INIT_WAIT) {
+    let states = (0..12).map(S).filter(|state| *state != S::INIT_WAIT);
+    for state in states.step_by(if cfg!(miri) { 6 } else { 1 }) {
         let mut world = World::new(Backend::Stubborn, state);
         world.event(Event::Start);
         for _ in 0..40 {
@@ -585,7 +586,7 @@ proptest! {
     /// a deadline, and a stop ends within a minute with everything released.
     #[test]
     fn no_order_of_events_hangs_or_leaks(
-        events in prop::collection::vec((any_event(), 0_u64..70_000), 1..60),
+        events in prop::collection::vec((any_event(), 0_u64..70_000), 1..if cfg!(miri) { 8 } else { 60 }),
     ) {
         let mut connection = Connection::new();
         let mut rules = Rules::default();

@@ -431,7 +431,7 @@ fn wrong_answers_end_the_use_of_the_ring() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 2 } else { 200 }, failure_persistence: None,
+        cases: if cfg!(miri) { 1 } else { 200 }, failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
@@ -439,7 +439,7 @@ proptest! {
     /// up, within a bounded number of requests.
     #[test]
     fn any_answers_lead_to_an_end(
-        answers in prop::collection::vec((0_u32..5, any::<u32>(), 0_u8..20, 0_u8..12), 1..60),
+        answers in prop::collection::vec((0_u32..5, any::<u32>(), 0_u8..20, 0_u8..12), 1..if cfg!(miri) { 8 } else { 60 }),
     ) {
         let page = page();
         let (mut client, mut backend) = start(&page);
