@@ -148,6 +148,11 @@ fn start(boot: &Boot<'_>, serial: &Path) -> Result<Child> {
         ])
         .arg("-serial")
         .arg(format!("file:{}", serial.display()))
+        .arg("-monitor")
+        .arg(format!(
+            "unix:{},server=on,wait=off",
+            boot.share.join("monitor").display()
+        ))
         .args(["-fsdev", &share])
         .args(["-device", "virtio-9p-pci,fsdev=share,mount_tag=share"])
         .arg("-kernel")

@@ -53,6 +53,7 @@ extern "sysv64" fn start(start_info: u64) -> ! {
     let mut memory = heap::set_up(&info);
     paging::set_up(&info);
     processor::set_up_first();
+    platform::mask_old_controllers();
     apic::enable();
     time::set_up();
     let device = platform::find();

@@ -36,6 +36,17 @@ const ACTIVE_LOW: u32 = 1 << 13;
 const LEVEL: u32 = 1 << 15;
 const MASKED: u32 = 1 << 16;
 
+/// Masks of the two old interrupt controllers: firmware leaves them connected, at vectors of exceptions.
+const OLD_MASKS: [u16; 2] = [0x21, 0xA1];
+
+/// Silences the old interrupt controllers. In a PVH domain nobody listens.
+pub(crate) fn mask_old_controllers() {
+    for port in OLD_MASKS {
+        // SAFETY: all inputs masked; nothing here uses them.
+        unsafe { Port::<u8>::new(port).write(0xFF) };
+    }
+}
+
 /// The device.
 #[derive(Clone, Debug)]
 pub(crate) struct Device {
