@@ -47,6 +47,20 @@ pub(crate) fn run() -> Result<()> {
 /// # Errors
 /// The build failed; an import that is on no list is named.
 pub(crate) fn drivers(root: &Path, target_dir: &Path) -> Result<()> {
+    compile(root, target_dir)?;
+    let package = target_dir.join("package");
+    // Catalogs of an earlier build do not cover these images.
+    if package.exists() {
+        fs::remove_dir_all(&package)?;
+    }
+    collect(target_dir, &package)
+}
+
+/// Compiles the drivers of the repository at `root` into `target_dir`.
+///
+/// # Errors
+/// As for [`drivers`].
+pub(crate) fn compile(root: &Path, target_dir: &Path) -> Result<()> {
     let mut build = process::cargo();
     build.current_dir(root).args([
         "build",
@@ -71,13 +85,17 @@ pub(crate) fn drivers(root: &Path, target_dir: &Path) -> Result<()> {
             unlisted.join(", ")
         );
     }
+    Ok(())
+}
+
+/// Puts what [`compile`] made into the folder `package`, under the names and with the identity that are shipped.
+///
+/// # Errors
+/// A file is missing, or cannot be written.
+pub(crate) fn collect(target_dir: &Path, package: &Path) -> Result<()> {
     let results = target_dir.join(DRIVER_TARGET).join(DRIVER_PROFILE);
-    let package = target_dir.join("package");
-    // Catalogs of an earlier build do not cover these images.
-    if package.exists() {
-        fs::remove_dir_all(&package)?;
-    }
-    fs::create_dir_all(&package)?;
+    fs::create_dir_all(package)
+        .with_context(|| format!("cannot make the folder {}", package.display()))?;
     for driver in DRIVERS {
         for (made, kept) in [("dll", "sys"), ("pdb", "pdb")] {
             let from = results.join(driver).with_extension(made);

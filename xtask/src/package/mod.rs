@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// The certificate's RSA key, a PEM file.
     #[arg(long, requires = "cert")]
     key: Option<PathBuf>,
+    /// Put the package here, and leave target/package as it is.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
 }
 
 /// `cargo xtask package`.
@@ -50,8 +53,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         (Some(certificate), Some(key)) => Signer::given(certificate, key, &signing_dir())?,
         _ => test_signer()?,
     };
-    build::drivers(&process::root(), &process::target_dir())?;
-    for file in assemble(&build::package_dir(), &signer)? {
+    let (root, target) = (process::root(), process::target_dir());
+    let folder = match &options.out {
+        Some(out) => {
+            build::compile(&root, &target)?;
+            let out = std::path::absolute(out)?;
+            build::collect(&target, &out)?;
+            out
+        }
+        None => {
+            build::drivers(&root, &target)?;
+            build::package_dir()
+        }
+    };
+    for file in assemble(&folder, &signer)? {
         println!("{} ({} bytes)", file.display(), fs::metadata(&file)?.len());
     }
     Ok(())

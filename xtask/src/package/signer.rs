@@ -41,13 +41,16 @@ impl Signer {
     /// verified against is kept in `folder`: the certificates given, and the system's roots.
     ///
     /// # Errors
-    /// A file cannot be read.
+    /// A file cannot be read or is none of its kind, the certificate has expired, or the key is
+    /// not RSA or not the certificate's: all of it before anything is built or signed.
     pub(crate) fn given(certificate: &Path, key: &Path, folder: &Path) -> Result<Self> {
-        let read = |file: &Path| {
+        let mut roots = read(certificate)?;
+        read(key)?;
+        check(certificate, key)?;
+        let absolute = |file: &Path| {
             fs::canonicalize(file).with_context(|| format!("cannot read {}", file.display()))
         };
-        let (certificate, key) = (read(certificate)?, read(key)?);
-        let mut roots = fs::read(&certificate)?;
+        let (certificate, key) = (absolute(certificate)?, absolute(key)?);
         roots.push(b'\n');
         roots.extend(fs::read(SYSTEM_ROOTS).unwrap_or_default());
         fs::create_dir_all(folder)?;
@@ -163,6 +166,43 @@ impl Signer {
         }
         Ok(())
     }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Whether the two can sign what Windows takes; openssl judges.
+fn check(certificate: &Path, key: &Path) -> Result<()> {
+    let (of_certificate, of_key) = (certificate.display(), key.display());
+    let Some(public) = openssl(&["x509", "-noout", "-pubkey", "-in"], certificate)? else {
+        bail!("{of_certificate}: no certificate in PEM form");
+    };
+    // Without -passin openssl would ask for the password.
+    let Some(own) = openssl(&["pkey", "-passin", "pass:", "-pubout", "-in"], key)? else {
+        bail!("{of_key}: no private key in PEM form, or one with a password");
+    };
+    // The kernel's loader takes no elliptic curves.
+    if openssl(&["rsa", "-passin", "pass:", "-noout", "-in"], key)?.is_none() {
+        bail!("{of_key}: not an RSA key");
+    }
+    if public != own {
+        bail!("{of_key} is not the key of the certificate in {of_certificate}");
+    }
+    if openssl(&["x509", "-noout", "-checkend", "0", "-in"], certificate)?.is_none() {
+        bail!("{of_certificate}: the certificate has expired");
+    }
+    Ok(())
+}
+
+/// What openssl prints about a file; none when it says no.
+fn openssl(arguments: &[&str], file: &Path) -> Result<Option<Vec<u8>>> {
+    let output = process::program("openssl")
+        .args(arguments)
+        .arg(std::path::absolute(file)?)
+        .output()
+        .context("cannot start openssl")?;
+    Ok(output.status.success().then_some(output.stdout))
 }
 
 /// Runs a program whose output matters only when it fails.

@@ -121,22 +121,3 @@ fn list_of(catalog: &[u8]) -> &[u8] {
     ]));
     &catalog[start..length + 4 + bytes]
 }
-
-#[test]
-fn a_certificate_without_its_key_is_refused() {
-    let folder = scratch("no-key");
-    let (certificate, key) = somebody(&folder);
-    let nowhere = folder.join("nowhere");
-    assert!(Signer::given(&certificate, &nowhere, &folder).is_err());
-    assert!(Signer::given(&nowhere, &key, &folder).is_err());
-    // The key of another certificate signs nothing that verifies.
-    let other = folder.join("other");
-    fs::create_dir_all(&other).unwrap();
-    let (_, other_key) = somebody(&other);
-    let signer = Signer::given(&certificate, &other_key, &folder).unwrap();
-    let image = folder.join("netfront.sys");
-    fs::copy(build::package_dir().join("netfront.sys"), &image).expect("run: cargo xtask build");
-    let done = signer.sign(&image, 0);
-    assert!(done.is_err() || signer.verify(&image, &image).is_err());
-    fs::remove_dir_all(folder).unwrap();
-}
