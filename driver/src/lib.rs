@@ -38,6 +38,7 @@ mod miniport;
 mod offload;
 mod oid;
 mod power;
+mod processors;
 mod queue;
 mod remains;
 mod scaling;

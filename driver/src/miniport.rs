@@ -10,13 +10,12 @@ use core::ptr::NonNull;
 
 use interface::SuspendRegistration;
 use ndis::configuration::Configuration;
-use ndis::{NdisVersion, Status, processors};
+use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::{NDIS_ERROR_CODE, NDIS_HANDLE};
 use nt::dpc::{Dpc, More};
 use nt::irql::{Dispatch, Passive};
 use nt::pool::{OutOfMemory, PoolBox};
-use nt::processor::ProcessorNumber;
 use nt::thread::Thread;
 
 use crate::adapter::{Adapter, AdapterRef, NdisHandle, Parts};
@@ -26,12 +25,7 @@ use crate::keywords::{Keywords, MAX_QUEUES};
 use crate::mail::{Mail, Messages};
 use crate::offload::OffloadState;
 use crate::queue::{Queue, QueueSpec, Targets};
-use crate::{TAG, callbacks, connection, entry, oid};
-
-/// Room for NDIS's answer about processors, in words of 8 bytes.
-const ANSWER_WORDS: usize = 1024;
-/// Most processors that are taken from it.
-const MAX_PROCESSORS: usize = 256;
+use crate::{TAG, callbacks, connection, entry, oid, processors};
 
 /// Why an adapter could not be initialised.
 #[derive(Clone, Copy, Debug)]
@@ -260,7 +254,7 @@ unsafe fn gather(
     };
     // SAFETY: the caller's handle; the adapter, and with it this, ends before the halt returns.
     let handle = unsafe { NdisHandle::new(handle) };
-    let processors = processors(handle)?;
+    let processors = processors::for_queues(handle)?;
     let queues = queues(
         handle,
         version,
@@ -287,55 +281,6 @@ unsafe fn gather(
         targets: Targets::try_new().map_err(InitError::Ndis)?,
         mail: Mail::try_new()?,
     })
-}
-
-/// The processors that queues live on at first: those NDIS lets RSS use, by the keywords that it reads itself
-/// (`*RssBaseProcNumber` and so on). If it does not say, all.
-#[inline(never)]
-fn processors(adapter: NdisHandle) -> Result<Vec<ProcessorNumber>, InitError> {
-    let mut room = Vec::new();
-    room.try_reserve_exact(ANSWER_WORDS)
-        .map_err(|_| InitError::Resources)?;
-    room.resize(ANSWER_WORDS, 0_u64);
-    let mut all = Vec::new();
-    all.try_reserve_exact(MAX_PROCESSORS)
-        .map_err(|_| InitError::Resources)?;
-    let mut add = |number: ProcessorNumber| {
-        if all.len() < MAX_PROCESSORS && number.index().is_some() {
-            all.push(number);
-        }
-    };
-    // SAFETY: the handle of an adapter that is being initialised.
-    let told = unsafe { processors::query(adapter.get(), &mut room) };
-    match told {
-        Ok(len) => {
-            let mut bytes = Vec::new();
-            bytes
-                .try_reserve_exact(len)
-                .map_err(|_| InitError::Resources)?;
-            bytes.extend(room.iter().flat_map(|word| word.to_le_bytes()).take(len));
-            let parsed = processors::parse(&bytes, |processor| {
-                add(ProcessorNumber {
-                    group: processor.group,
-                    number: processor.number,
-                });
-            });
-            if parsed.is_none() {
-                nt::log_warn!("NDIS's list of processors cannot be read");
-            }
-        }
-        Err(status) => nt::log_warn!("NDIS does not tell the processors for RSS: {status:?}"),
-    }
-    if all.is_empty() {
-        for index in 0..nt::processor::active_count() {
-            if let Ok(number) = ProcessorNumber::from_index(index)
-                && all.len() < MAX_PROCESSORS
-            {
-                all.push(number);
-            }
-        }
-    }
-    Ok(all)
 }
 
 /// Makes the queues: as many as there is memory for, at least one.

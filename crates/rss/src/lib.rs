@@ -5,7 +5,7 @@
 //! 3. [`IndirectionTable::lookup`] turns the hash's low bits into an entry of the table.
 //!
 //! [`Steering`] does all three for a queue, with the backend's hashes where they can be used; [`Placement`] says which
-//! queue serves which processors.
+//! queue serves which processors, and [`order`] where queues live before a table says so.
 //!
 //! Hash types and input order are those of NDIS RSS; Xen's netif uses the same algorithm and inputs for the
 //! four types it knows, so a value from the backend and one from here are equal for the same packet and key.
@@ -25,6 +25,7 @@
 mod classify;
 mod hash_type;
 mod ipv6;
+mod nearness;
 mod placement;
 mod steer;
 mod table;
@@ -32,6 +33,7 @@ mod toeplitz;
 
 pub use classify::{Flow, classify};
 pub use hash_type::{HashType, HashTypes};
+pub use nearness::{Candidate, Spread, order};
 pub use placement::{Placement, QUEUES_MAX};
 pub use steer::{HashCounters, SAMPLE, Steered, Steering, SteeringConfig, WRONG_MAX};
 pub use table::{IndirectionTable, TABLE_MAX, TABLE_MIN, TableError};

@@ -2,7 +2,10 @@
 //! seed to seed, as the structure allows.
 //!
 //! Which ones they are follows from the standardized keywords of the adapter, which NDIS reads itself
-//! (ndis-contract.md 2.6), and from what the test says of this machine.
+//! (ndis-contract.md 2.6), and from what the test says of this machine. Of more processors than `*MaxRssProcessors`
+//! the profile takes the nearest, or the same number of each NUMA node (`NDIS_RSS_PROFILE`). How Windows measures
+//! distance, what it does with a node that is not there, and the order in its array are not documented: here distance is
+//! that of the nodes' numbers, such a node counts as none, and the array is in the processors' order.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -55,7 +58,70 @@ struct RssSet {
     most: usize,
     node: u16,
     profile: i32,
-    processors: Vec<u32>,
+    /// With their distance.
+    processors: Vec<(u32, u16)>,
+}
+
+/// The machine's memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numa {
+    /// Processors of a node.
+    pub(crate) per_node: u32,
+    /// Node of the adapter's slot.
+    pub(crate) near: u16,
+}
+
+impl Default for Numa {
+    fn default() -> Self {
+        Self {
+            per_node: u32::MAX,
+            near: 0,
+        }
+    }
+}
+
+impl Numa {
+    fn node(self, processor: u32) -> u32 {
+        processor / self.per_node
+    }
+
+    /// Up to `most` of `all`, with their distance from `preferred`, or from the adapter's slot if there is no such node.
+    fn choose(
+        self,
+        all: impl Iterator<Item = u32> + Clone,
+        most: usize,
+        (profile, preferred): (i32, u16),
+        cpus: u32,
+    ) -> Vec<(u32, u16)> {
+        let there = u32::from(preferred) <= self.node(cpus - 1);
+        let from = u32::from(if there { preferred } else { self.near });
+        let distance = |processor| self.node(processor).abs_diff(from);
+        let across = matches!(
+            profile,
+            sys::NdisRssProfileNuma | sys::NdisRssProfileNumaStatic
+        );
+        let mut ranked: Vec<_> = all
+            .clone()
+            .map(|processor| {
+                let node = self.node(processor);
+                let earlier = |other: &u32| *other < processor && self.node(*other) == node;
+                let rank = all.clone().filter(earlier).count();
+                (
+                    if across { rank } else { 0 },
+                    distance(processor),
+                    processor,
+                )
+            })
+            .collect();
+        ranked.sort_unstable();
+        ranked.truncate(most);
+        let mut chosen: Vec<_> = ranked
+            .into_iter()
+            .map(|(_, distance, processor)| (processor, u16::try_from(distance).unwrap_or(0xFFFF)))
+            .collect();
+        chosen.sort_unstable();
+        chosen
+    }
 }
 
 impl RssSet {
@@ -82,15 +148,26 @@ impl RssSet {
         let most = settings
             .rss_processors
             .map_or(most, |told| most.min(told.max(1)));
+        let node = u16::try_from(keyword("*NumaNodeId", 0xFFFF)).unwrap_or(0xFFFF);
+        let profile = keyword("*RSSProfile", 4).cast_signed();
+        let all = base..=last.max(base);
+        let processors = settings.numa.choose(all, most, (profile, node), cpus);
         Self {
             base,
             last,
             most,
-            node: u16::try_from(keyword("*NumaNodeId", 0xFFFF)).unwrap_or(0xFFFF),
-            profile: keyword("*RSSProfile", 4).cast_signed(),
-            processors: (base..=last.max(base)).take(most).collect(),
+            node,
+            profile,
+            processors,
         }
     }
+}
+
+/// Indices of the processors that RSS may use on an adapter.
+pub(crate) fn rss_processors(adapter: &Adapter) -> Vec<u32> {
+    let settings = adapter.binding.settings();
+    let set = RssSet::of(adapter, &settings, kernel().sched.cpus().len());
+    set.processors.iter().map(|(index, _)| *index).collect()
 }
 
 extern "win64" fn information(handle: usize, out: *mut Info, size: *mut usize) -> NDIS_STATUS {
@@ -129,10 +206,10 @@ extern "win64" fn information(handle: usize, out: *mut Info, size: *mut usize) -
     field!(out, Info, RssProcessorEntrySize).store(word(shape.stride));
     field!(out, Info, RssMaxProcessor).store(number_of(set.last));
     field!(out, Info, RssProfile).store(set.profile);
-    for (index, processor) in set.processors.iter().enumerate() {
+    for (index, (processor, distance)) in set.processors.iter().enumerate() {
         let at = (out as usize + shape.offset + index * shape.stride) as *mut NDIS_RSS_PROCESSOR;
         field!(at, NDIS_RSS_PROCESSOR, ProcNum).store(number_of(*processor));
-        field!(at, NDIS_RSS_PROCESSOR, PreferenceIndex).store(0);
+        field!(at, NDIS_RSS_PROCESSOR, PreferenceIndex).store(*distance);
     }
     sys::NDIS_STATUS_SUCCESS
 }
@@ -141,7 +218,24 @@ extern "win64" fn information(handle: usize, out: *mut Info, size: *mut usize) -
 mod tests {
     use alloc::vec::Vec;
 
-    use super::{NDIS_RSS_PROCESSOR, Shape};
+    use super::{NDIS_RSS_PROCESSOR, Numa, Shape, sys};
+
+    #[test]
+    fn the_profile_decides_which_processors_are_taken() {
+        let numa = Numa {
+            per_node: 2,
+            near: 2,
+        };
+        let take = |profile, node| {
+            let chosen = numa.choose(0..=7, 4, (profile, node), 8);
+            chosen.iter().map(|(index, _)| *index).collect::<Vec<_>>()
+        };
+        assert_eq!(take(sys::NdisRssProfileClosest, 0xFFFF), [2, 3, 4, 5]);
+        assert_eq!(take(sys::NdisRssProfileClosest, 0), [0, 1, 2, 3]);
+        assert_eq!(take(sys::NdisRssProfileNumaStatic, 0), [0, 2, 4, 6]);
+        let all = Numa::default().choose(3..=5, 8, (sys::NdisRssProfileClosest, 9), 8);
+        assert_eq!(all, [(3, 0), (4, 0), (5, 0)]);
+    }
 
     #[test]
     fn every_shape_is_legal_and_they_differ() {

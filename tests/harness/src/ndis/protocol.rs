@@ -19,6 +19,7 @@ use super::error_log::ErrorLogEntry;
 use super::frame::SendList;
 use super::oid::{self, OidRequest, OidResult};
 use super::power::DeviceState;
+use super::processor::{self, Numa};
 use super::receive::{self, Counters};
 use super::receive_rules::SLOTS;
 use super::state::State;
@@ -119,6 +120,7 @@ pub(crate) struct Settings {
     pub(crate) rss_base: u8,
     pub(crate) rss_processors: Option<usize>,
     pub(crate) rss_shape: u32,
+    pub(crate) numa: Numa,
 }
 
 impl Default for Settings {
@@ -133,6 +135,7 @@ impl Default for Settings {
             rss_base: 0,
             rss_processors: None,
             rss_shape: 0,
+            numa: Numa::default(),
         }
     }
 }
@@ -327,6 +330,12 @@ impl Harness {
         let mut settings = self.kernel.ndis.settings.lock();
         settings.rss_base = base;
         settings.rss_processors = most;
+    }
+
+    /// Processors of a NUMA node, and the node of the slots of adapters added from now on. All are one node unless set.
+    pub fn set_numa(&self, per_node: u32, near: u16) {
+        let per_node = per_node.max(1);
+        self.kernel.ndis.settings.lock().numa = Numa { per_node, near };
     }
 
     /// Every miniport adapter, oldest first.
@@ -551,6 +560,11 @@ impl Protocol<'_> {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.adapter.receives.counters()
+    }
+
+    /// Indices of the processors that RSS may use: what TCP/IP makes tables of.
+    pub fn rss_processors(&self) -> Result<Vec<u32>, Stop> {
+        self.on_thread(|adapter| processor::rss_processors(adapter))
     }
 
     /// Keywords that the driver asked for.

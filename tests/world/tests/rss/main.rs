@@ -1,9 +1,10 @@
 //! Receive-side scaling: hashes, processors, order; through changes of every kind.
 
-mod rss_support;
+mod keywords;
+mod support;
 
 use netback_model::Attack;
-use rss_support::{Bench, Rng};
+use support::{Bench, Rng};
 use world::flows::Kind;
 use world::rss::{ALL_TYPES, KEY, NETIF_TYPES, Setting};
 
@@ -244,7 +245,7 @@ fn wrong_parameters_are_refused_and_change_nothing() {
     }
     bench.set(&good);
     let mut rng = Rng(517);
-    for (what, wrong) in rss_support::wrong_settings(&good) {
+    for (what, wrong) in support::wrong_settings(&good) {
         let status = bench.set_bytes(wrong);
         assert_ne!(status, 0, "{what} is accepted");
         bench.send(16, &mut rng);

@@ -4,11 +4,24 @@ use std::collections::BTreeMap;
 
 use harness::Value;
 use harness::ndis::{Frame, Protocol, Received, SendList, SendOptions};
+use keywords::{Keyword, table};
 use netback_model::{Attack, Features, FrameHash, FrameMeta, Preset, toeplitz};
 use netfront_core::report::{self, HashReport, OID_QUEUE_REPORT, QueueReport, REPORT_MAX};
 use world::World;
 use world::flows::{Flow, Kind, Script, numbers};
 use world::rss::{ALL_TYPES, KEY, NETIF_TYPES, Number, Setting};
+
+/// Keywords that a restart sets or removes.
+const SCALING: [&Keyword; 8] = [
+    &table::RSS_PROFILE,
+    &table::MAX_RSS_PROCESSORS,
+    &table::RSS_BASE_PROC_NUMBER,
+    &table::RSS_BASE_PROC_GROUP,
+    &table::RSS_MAX_PROC_NUMBER,
+    &table::RSS_MAX_PROC_GROUP,
+    &table::NUMA_NODE_ID,
+    &table::RSS_HASH_UDP,
+];
 
 /// Flows of each kind.
 const FLOWS_EACH: usize = 3;
@@ -126,11 +139,35 @@ impl Bench {
         }
     }
 
+    /// Restarts the adapter with these keywords and no others of receive-side scaling.
+    pub(crate) fn restart(&mut self, keywords: &[(&str, u32)]) {
+        let device = self.world.interfaces()[0];
+        self.world.disable_interface(device);
+        for keyword in SCALING {
+            let value = keywords.iter().find(|(name, _)| *name == keyword.name);
+            let value = value.map(|(_, value)| Value::text(&value.to_string()));
+            self.world
+                .harness()
+                .set_default_keyword(keyword.name, value);
+        }
+        self.world.enable_interface(device);
+        self.world.wait_connected(0);
+        self.force = Force::Off;
+        self.settle();
+    }
+
+    /// Indices of the processors that TCP/IP would make tables of.
+    pub(crate) fn rss_processors(&self) -> Vec<u32> {
+        let all = self.protocol().rss_processors();
+        all.unwrap_or_else(|stop| panic!("{stop:?}\n{}", self.world.story()))
+    }
+
     pub(crate) fn protocol(&self) -> Protocol<'_> {
         self.world.protocol(self.world.interfaces()[0])
     }
 
-    fn number(&self, index: u32) -> Number {
+    /// Group and number of a processor.
+    pub(crate) fn number(&self, index: u32) -> Number {
         let group = u16::try_from(index / self.group).unwrap_or(0);
         (group, u8::try_from(index % self.group).unwrap_or(0))
     }
