@@ -152,6 +152,13 @@ pub enum CtrlRequest {
     },
 }
 
+/// An entry in the list of [`CtrlRequest::AddGrefMapping`] or [`CtrlRequest::DelGrefMapping`], as words: a grant that may
+/// be read. The backend writes its status into the last half word when it unmaps it.
+#[must_use]
+pub fn lasting(gref: GrantRef) -> [u32; 2] {
+    [gref.0, join(abi::XEN_NETIF_CTRLF_GREF_READONLY, 0)]
+}
+
 /// A request type that the protocol does not define.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownType(pub u16);

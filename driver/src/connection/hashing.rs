@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 use netfront_core::control::{Control, ControlMemory, Event, Goal, HashConfig};
 use netif::GrantRef;
 use netif::publication::CtrlKeys;
-use nt::irql::Passive;
+use nt::irql::{AtMostDispatch, Passive};
 use nt::pool::{Pages, PoolBox};
 use nt::status::Status;
 use ring::Recheck;
@@ -43,17 +43,41 @@ pub(super) struct Hashing {
     stopped: bool,
 }
 
-/// The page of arguments.
-struct Argument<'p> {
+/// The page of arguments, and the queues that lists of grants are about.
+struct Argument<'p, 'i> {
     page: &'p Pages,
     gref: GrantRef,
+    adapter: &'p Adapter,
+    irql: &'p mut AtMostDispatch<'i>,
 }
 
-impl ControlMemory for Argument<'_> {
+impl ControlMemory for Argument<'_, '_> {
     fn write(&mut self, words: &[u32]) {
         for (place, word) in self.page.words().iter().zip(words) {
             place.store(*word, Ordering::Relaxed);
         }
+    }
+
+    fn write_lasting(&mut self, queue: u32, most: u32) -> u32 {
+        let queues = self.adapter.queues();
+        let queue = usize::try_from(queue)
+            .ok()
+            .and_then(|queue| queues.get(queue));
+        let Some(queue) = queue else { return 0 };
+        let mut places = self.page.words().as_chunks::<2>().0.iter();
+        let mut count: u32 = 0;
+        queue.lasting_grants(self.irql, |gref| {
+            if count == most {
+                return;
+            }
+            if let Some(entry) = places.next() {
+                for (place, word) in entry.iter().zip(netif::ctrl::lasting(gref)) {
+                    place.store(word, Ordering::Relaxed);
+                }
+                count = count.saturating_add(1);
+            }
+        });
+        count
     }
 
     fn gref(&self) -> GrantRef {
@@ -94,7 +118,8 @@ impl Hashing {
         };
         for (nth, pfn, access) in [
             (RING_GRANT, ring.pfn(), Access::ReadWrite),
-            (PAGE_GRANT, pfn(&page, 0), Access::ReadOnly),
+            // The backend notes in lists of grants what it unmapped.
+            (PAGE_GRANT, pfn(&page, 0), Access::ReadWrite),
         ] {
             if let (Some(gref), Some(pfn)) = (grants.reference(nth), pfn) {
                 grants.grant(gref, pfn, access);
@@ -152,17 +177,19 @@ impl Hashing {
         &mut self,
         adapter: &Adapter,
         now: u64,
-        irql: &Passive<'_>,
+        irql: &mut Passive<'_>,
     ) -> Option<HashTypes> {
         let bus = adapter.bus();
         // SAFETY: the bell is closed in `release` only, which takes it.
         let notifier = unsafe { self.bell.notifier() };
-        let mut memory = Argument {
-            page: &self.page,
-            gref: self.grants.reference(PAGE_GRANT).unwrap_or_default(),
-        };
         let mut types = None;
         loop {
+            let mut memory = Argument {
+                page: &self.page,
+                gref: self.grants.reference(PAGE_GRANT).unwrap_or_default(),
+                adapter,
+                irql,
+            };
             let pass = self.client.run(now, &mut memory);
             if pass.kick.is_needed() {
                 notifier.ring(bus, irql);
@@ -175,6 +202,11 @@ impl Hashing {
                 Some(Event::Off(capabilities)) => {
                     nt::log_trace!("the backend does not hash; it could: {capabilities:?}");
                     types = Some(HashTypes::NONE);
+                }
+                Some(Event::Lasting { grants, refused }) => {
+                    nt::log_info!(
+                        "the backend keeps {grants} pages mapped, {refused} queues refused"
+                    );
                 }
                 Some(Event::Stopped) => {
                     self.stopped = true;

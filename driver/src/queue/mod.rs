@@ -569,6 +569,25 @@ impl Queue {
         })
     }
 
+    /// The connection has no control ring.
+    pub(crate) fn leave_hashes_out(&self, irql: &mut AtMostDispatch<'_>) {
+        self.tx.with(irql, |side, _| {
+            if let Some(link) = &mut side.link {
+                link.engine.leave_hashes_out();
+            }
+        });
+    }
+
+    /// The grants of pages that frames to send are copied to, always in the same order: they last as long as the
+    /// connection. None without one.
+    pub(crate) fn lasting_grants(&self, irql: &mut AtMostDispatch<'_>, tell: impl FnMut(GrantRef)) {
+        self.tx.with(irql, |side, _| {
+            if let Some(link) = &side.link {
+                link.memory.pool_grants().for_each(tell);
+            }
+        });
+    }
+
     /// Lets frames on the ring, or not any more. Lists that closing leaves behind are to be
     /// completed.
     pub(crate) fn enable(&self, enabled: bool, adapter: &Adapter, irql: &mut AtMostDispatch<'_>) {

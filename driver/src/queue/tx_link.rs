@@ -141,6 +141,12 @@ impl TxLink {
 }
 
 impl TxPool {
+    /// Grants of header and bounce pages.
+    pub(crate) fn pool_grants(&self) -> impl Iterator<Item = GrantRef> {
+        let count = self.headers.count().saturating_add(self.bounce.count());
+        self.grants.references(FIRST_HEADER).take(count)
+    }
+
     /// Lets the backend read the pools and use the ring.
     fn publish(&self, ring: &RingMemory) {
         let grant = |nth, page: Option<u64>, access| {

@@ -259,6 +259,7 @@ impl<P: SharedPage> Netback<P> {
             if let Some(port) = queue.rx_port {
                 host.close(port.number);
             }
+            self.counters.grefs_left_at_disconnect += queue.grefs.len() as u64;
             let pages = queue.pending.into_iter().filter_map(|p| p.page);
             let kept = queue.grefs.into_values().map(|(page, _)| page);
             let rings = [queue.tx.into_page(), queue.rx.into_page()];

@@ -69,6 +69,7 @@ impl<P: SharedPage> Netback<P> {
             }
             return INVALID;
         }
+        self.counters.grefs_mapped += added.len() as u64;
         let entries = added.into_iter().map(|(g, page, ro)| (g, (page, ro)));
         self.queues[q].grefs.extend(entries);
         (CtrlStatus::SUCCESS, 0)
@@ -82,7 +83,7 @@ impl<P: SharedPage> Netback<P> {
         list: u32,
         bytes: &mut [u8],
     ) -> Answer {
-        let mut removed = 0;
+        let mut removed = 0_u32;
         for entry in bytes.chunks_mut(ENTRY) {
             let gref = u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
             let status = if let Some((page, _)) = self.queues[q].grefs.remove(&gref) {
@@ -97,6 +98,7 @@ impl<P: SharedPage> Netback<P> {
         if host.copy_to(self.config.frontend, list, 0, bytes).is_err() {
             return INVALID;
         }
+        self.counters.grefs_unmapped += u64::from(removed);
         (CtrlStatus::SUCCESS, removed)
     }
 }

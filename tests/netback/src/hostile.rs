@@ -41,6 +41,8 @@ pub enum Attack {
     CtrlRspProd(i32),
     /// An event to every port for no reason, at each poll.
     EventStorm,
+    /// Grants that were to stay mapped are unmapped, at once.
+    GrefsDropped,
     /// Rings are not served.
     Silence,
     /// The frontend's state is not looked at.

@@ -198,6 +198,14 @@ impl<P: SharedPage> Netback<P> {
             host.write(&format!("{}/state", self.back), &state.to_string());
             worked = true;
         }
+        if self.hostile.take_one(Attack::GrefsDropped) {
+            for queue in &mut self.queues {
+                for (page, _) in core::mem::take(&mut queue.grefs).into_values() {
+                    let _ = host.unmap(page);
+                }
+            }
+            worked = true;
+        }
         if self.hostile.take_one(Attack::Vanish) {
             let back = self.back.clone();
             host.rm(&back);

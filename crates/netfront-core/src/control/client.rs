@@ -6,17 +6,23 @@ use netif::GrantRef;
 use netif::ctrl::CtrlResponse;
 use ring::{CtrlRing, Kick, Recheck, RingPage};
 
+use super::lasting::Lasting;
 use super::state::{
     Capabilities, Event, Failure, Goal, GoalError, Known, Refusal, Step, Unavailable,
 };
 use super::{RENOTIFY_MS, TIMEOUT_MS};
 use crate::CreateError;
 
-/// The page that carries keys and mappings, granted read-only for the life of the connection.
+/// The page that carries keys, mappings and lists of grants, granted for the life of the connection. The backend may write
+/// it (it notes there what it unmapped), which nobody reads.
 pub trait ControlMemory {
     /// Writes words to the start of the page; at most 128. Called only while no request is in
     /// flight.
     fn write(&mut self, words: &[u32]);
+    /// Writes to the start of the page, in the form of [`netif::ctrl::lasting`], the first `most` of the grants of
+    /// `queue` that stay as they are for the connection, always in the same order; how many. `most` is at most 512.
+    /// Called only while no request is in flight.
+    fn write_lasting(&mut self, queue: u32, most: u32) -> u32;
     /// The page's grant.
     fn gref(&self) -> GrantRef;
 }
@@ -49,6 +55,7 @@ pub struct Control<P> {
     queues: u32,
     goal: Goal,
     known: Known,
+    lasting: Lasting,
     in_flight: Option<InFlight>,
     next_id: u16,
     /// The goal was reached and the caller told.
@@ -76,6 +83,7 @@ impl<P: RingPage> Control<P> {
             queues,
             goal: Goal::Off,
             known: Known::NOTHING,
+            lasting: Lasting::NOTHING,
             in_flight: None,
             next_id: 0,
             told: false,
@@ -151,6 +159,7 @@ impl<P: RingPage> Control<P> {
         if response.id != id || response.kind != step.request(GrantRef(0)).kind() {
             return Err(Unavailable::WrongAnswer);
         }
+        self.lasting.answered(step, response.status);
         match self.known.answered(step, &goal, response) {
             Ok(()) => Ok(()),
             Err(Refusal::Unavailable(reason)) => Err(reason),
@@ -189,19 +198,7 @@ impl<P: RingPage> Control<P> {
         if self.in_flight.is_some() {
             return Ok(());
         }
-        let step = match self.known.next(&self.goal) {
-            Ok(step) => step,
-            Err(failure) => {
-                pass.event = Some(self.give_up(failure));
-                // Towards `Off` there is always a way.
-                self.known.next(&self.goal).unwrap_or(None)
-            }
-        };
-        let Some(step) = step else {
-            if pass.event.is_none() && !self.told {
-                self.told = true;
-                pass.event = self.reached();
-            }
+        let Some(step) = self.step(memory, &mut pass.event) else {
             return Ok(());
         };
         if let Some(words) = step.argument(&self.goal) {
@@ -223,6 +220,42 @@ impl<P: RingPage> Control<P> {
             notified_again: false,
         });
         Ok(())
+    }
+
+    /// The next step; without one, what is reached is told.
+    fn step(&mut self, memory: &mut impl ControlMemory, event: &mut Option<Event>) -> Option<Step> {
+        let drop = if self.goal == Goal::Stop {
+            let list = |queue, most| memory.write_lasting(queue, most);
+            self.lasting.next_drop(list)
+        } else {
+            None
+        };
+        let towards_goal = drop.map_or_else(|| self.known.next(&self.goal), |step| Ok(Some(step)));
+        let step = towards_goal.unwrap_or_else(|failure| {
+            *event = Some(self.give_up(failure));
+            // Towards `Off` there is always a way.
+            self.known.next(&self.goal).unwrap_or(None)
+        });
+        if step.is_some() {
+            return step;
+        }
+        if event.is_none() && !self.told {
+            self.told = true;
+            *event = self.reached();
+        }
+        if self.goal == Goal::Stop {
+            return None;
+        }
+        let limit = self.known.capabilities().map_or(0, |c| c.lasting_grants);
+        let list = |queue, most| memory.write_lasting(queue, most);
+        let step = self.lasting.next_add(self.queues, limit, list);
+        if step.is_none()
+            && event.is_none()
+            && let Some((grants, refused)) = self.lasting.outcome()
+        {
+            *event = Some(Event::Lasting { grants, refused });
+        }
+        step
     }
 
     fn give_up(&mut self, failure: Failure) -> Event {

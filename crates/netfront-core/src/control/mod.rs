@@ -11,7 +11,9 @@
 //!
 //! 1. reset: algorithm NONE, mapping size 0;
 //! 2. once, find out: algorithm TOEPLITZ, GET flags, GET mapping size, GET gref mapping size;
-//! 3. the goal: TOEPLITZ, flags, key, mapping size, mapping; or NONE.
+//! 3. the goal: TOEPLITZ, flags, key, mapping size, mapping; or NONE;
+//! 4. once, where it is offered: ADD gref mapping for each queue's pools, so that the backend keeps those pages mapped.
+//!    They are deleted again before the reset of [`Goal::Stop`].
 //!
 //! A new mapping of the same size needs only SET mapping, which netback swaps in at once. The
 //! client must not be made before the backend is Connected, since a mapping is checked against the
@@ -23,6 +25,7 @@
 //! after 5 s the control ring is given up for this connection, and hashing is done in software.
 
 mod client;
+mod lasting;
 mod state;
 #[cfg(test)]
 mod tests;

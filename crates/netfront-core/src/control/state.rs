@@ -8,8 +8,8 @@ use ring::Corrupt;
 
 /// Words of a key in the argument page.
 const KEY_WORDS: usize = MAX_KEY / 4;
-/// Most grants per queue that are believed to stay mapped.
-const MAX_LASTING_GRANTS: u32 = 4096;
+/// Most grants per queue that are asked to stay mapped: as many entries of 8 bytes as the list's page holds.
+const MAX_LASTING_GRANTS: u32 = netif::PAGE_SIZE / 8;
 
 /// What the backend's hash engine can do; clamped to what the protocol and this driver know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,6 +120,20 @@ pub enum Step {
     Key,
     /// SET mapping, of so many entries.
     Mapping(u32),
+    /// ADD gref mapping, of so many grants.
+    AddGrants {
+        /// The queue.
+        queue: u32,
+        /// Grants in the list.
+        entries: u32,
+    },
+    /// DEL gref mapping.
+    DropGrants {
+        /// The queue.
+        queue: u32,
+        /// Grants in the list.
+        entries: u32,
+    },
 }
 
 /// What is to be told to the caller.
@@ -136,6 +150,13 @@ pub enum Event {
     },
     /// The goal [`Goal::Stop`] is reached.
     Stopped,
+    /// The backend was asked to keep grants mapped, for all queues.
+    Lasting {
+        /// Grants it keeps mapped.
+        grants: u32,
+        /// Queues for which it refused; what they send works all the same.
+        refused: u32,
+    },
     /// The goal [`Goal::On`] cannot be reached; the goal is [`Goal::Off`] now.
     Failed(Failure),
     /// The control ring is of no use on this connection.
@@ -368,6 +389,8 @@ impl Known {
                     Goal::Off | Goal::Stop => None,
                 };
             }
+            // The client's own; a refusal is no failure of hashing.
+            Step::AddGrants { .. } | Step::DropGrants { .. } => {}
         }
         Ok(())
     }
@@ -410,6 +433,16 @@ impl Step {
                 gref: argument,
                 entries,
                 first: 0,
+            },
+            Self::AddGrants { queue, entries } => CtrlRequest::AddGrefMapping {
+                queue,
+                gref: argument,
+                entries,
+            },
+            Self::DropGrants { queue, entries } => CtrlRequest::DelGrefMapping {
+                queue,
+                gref: argument,
+                entries,
             },
         }
     }

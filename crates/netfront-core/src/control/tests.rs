@@ -10,12 +10,20 @@ use proptest::prelude::*;
 use super::*;
 use crate::test_page::{Page, page};
 
+/// The page, and how many grants each queue has that stay.
 #[derive(Default)]
-struct Argument(Vec<u32>);
+struct Argument(Vec<u32>, Vec<u32>);
 
 impl ControlMemory for Argument {
     fn write(&mut self, words: &[u32]) {
         self.0 = words.to_vec();
+    }
+
+    fn write_lasting(&mut self, queue: u32, most: u32) -> u32 {
+        let count = self.1.get(queue as usize).map_or(0, |all| *all.min(&most));
+        let grants = (0..count).map(|nth| GrantRef(queue * 1000 + nth));
+        self.0 = grants.flat_map(netif::ctrl::lasting).collect();
+        count
     }
 
     fn gref(&self) -> GrantRef {
@@ -37,6 +45,9 @@ struct Backend<'p> {
     log: Vec<u16>,
     /// Message types it refuses, and how.
     refuse: Option<(u16, u32)>,
+    /// Grants it would keep mapped, and those it does.
+    room: u32,
+    mapped: Vec<u32>,
 }
 
 impl<'p> Backend<'p> {
@@ -53,6 +64,8 @@ impl<'p> Backend<'p> {
             max_mapping: 128,
             log: Vec::new(),
             refuse: None,
+            room: 0,
+            mapped: Vec::new(),
         }
     }
 
@@ -98,6 +111,17 @@ impl<'p> Backend<'p> {
                 }
                 self.mapping[first..first + entries].copy_from_slice(&argument.0[..entries]);
             }
+            8 if self.room > 0 => return (0, self.room),
+            9 | 10 if self.room > 0 => {
+                assert_eq!((data[1], argument.0.len()), (77, data[2] as usize * 2));
+                for entry in argument.0.chunks(2) {
+                    assert_eq!(entry[1], 1, "read-only");
+                    self.mapped.retain(|gref| *gref != entry[0]);
+                    if kind == 9 {
+                        self.mapped.push(entry[0]);
+                    }
+                }
+            }
             7 if data[0] > 1 => return (2, 0),
             7 => self.algorithm = data[0],
             _ => return (1, 0),
@@ -108,7 +132,17 @@ impl<'p> Backend<'p> {
 
 /// Runs both sides until the client has nothing in flight; the events it told.
 fn settle(client: &mut Control<&Page>, backend: &mut Backend<'_>, now: u64) -> Vec<Event> {
-    let mut memory = Argument::default();
+    settle_with(client, backend, now, &[])
+}
+
+/// As [`settle`], with so many grants of each queue that stay.
+fn settle_with(
+    client: &mut Control<&Page>,
+    backend: &mut Backend<'_>,
+    now: u64,
+    grants: &[u32],
+) -> Vec<Event> {
+    let mut memory = Argument(Vec::new(), grants.to_vec());
     let mut events = Vec::new();
     for _ in 0..40 {
         let pass = client.run(now, &mut memory);
@@ -429,6 +463,78 @@ fn wrong_answers_end_the_use_of_the_ring() {
     );
 }
 
+#[test]
+fn grants_are_mapped_after_the_goal_and_let_go_before_the_reset() {
+    let page = page();
+    let (mut client, mut backend) = start(&page);
+    backend.room = 300;
+    client.set_goal(Goal::On(config(0xF, &table()))).unwrap();
+    let events = settle_with(&mut client, &mut backend, 0, &[72, 0, 400, 1]);
+    let on = Event::On {
+        types: HashTypes(0xF),
+        entries: 128,
+    };
+    let lasting = Event::Lasting {
+        grants: 72 + 300 + 1,
+        refused: 0,
+    };
+    assert_eq!(events, [on, lasting]);
+    assert_eq!(backend.log, [7, 5, 7, 1, 4, 8, 2, 3, 5, 6, 9, 9, 9]);
+    assert_eq!(backend.mapped.len(), 373);
+    assert!(backend.mapped.contains(&2299) && !backend.mapped.contains(&2300));
+    // Told once, asked for once.
+    backend.log.clear();
+    client.set_goal(Goal::Off).unwrap();
+    let events = settle_with(&mut client, &mut backend, 0, &[72, 0, 400, 1]);
+    assert!(matches!(events[..], [Event::Off(_)]));
+    assert_eq!((&backend.log[..], backend.mapped.len()), (&[7][..], 373));
+    backend.log.clear();
+    client.set_goal(Goal::Stop).unwrap();
+    let events = settle_with(&mut client, &mut backend, 0, &[72, 0, 400, 1]);
+    assert_eq!(events, [Event::Stopped]);
+    assert_eq!(backend.log, [10, 10, 10, 5]);
+    assert!(backend.mapped.is_empty());
+}
+
+#[test]
+fn a_backend_that_keeps_nothing_mapped_is_asked_once_for_each_queue() {
+    for (status, asked) in [(1, 1), (2, 4), (3, 4)] {
+        let page = page();
+        let (mut client, mut backend) = start(&page);
+        (backend.room, backend.refuse) = (300, Some((9, status)));
+        let events = settle_with(&mut client, &mut backend, 0, &[72; 4]);
+        let lasting = Event::Lasting {
+            grants: 0,
+            refused: asked,
+        };
+        assert!(
+            matches!(events[..], [Event::Off(_), last] if last == lasting),
+            "{events:?}"
+        );
+        let adds = backend.log.iter().filter(|kind| **kind == 9).count();
+        assert_eq!(adds, asked as usize);
+        // Nothing to let go.
+        backend.log.clear();
+        client.set_goal(Goal::Stop).unwrap();
+        settle_with(&mut client, &mut backend, 0, &[72; 4]);
+        assert_eq!(backend.log, []);
+    }
+}
+
+#[test]
+fn a_refusal_to_let_go_stops_nothing() {
+    let page = page();
+    let (mut client, mut backend) = start(&page);
+    backend.room = 300;
+    settle_with(&mut client, &mut backend, 0, &[72; 4]);
+    backend.refuse = Some((10, 2));
+    backend.log.clear();
+    client.set_goal(Goal::Stop).unwrap();
+    let events = settle_with(&mut client, &mut backend, 0, &[72; 4]);
+    assert_eq!(events, [Event::Stopped]);
+    assert_eq!(backend.log, [10, 10, 10, 10]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: if cfg!(miri) { 1 } else { 200 }, failure_persistence: None,
@@ -443,7 +549,7 @@ proptest! {
     ) {
         let page = page();
         let (mut client, mut backend) = start(&page);
-        let mut memory = Argument::default();
+        let mut memory = Argument(Vec::new(), std::vec![3; 4]);
         for (status, data, twist, goal) in answers {
             match goal {
                 0 => client.set_goal(Goal::Off).unwrap(),
@@ -455,6 +561,7 @@ proptest! {
             let _ = client.run(0, &mut memory);
             backend.supported = data;
             backend.max_mapping = data % 200;
+            backend.room = data % 3;
             if backend.answer(&memory) {
                 let base = 16 + ((backend.at as usize - 1) % 128) * 4;
                 match twist {

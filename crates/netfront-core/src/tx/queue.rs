@@ -4,6 +4,7 @@ use core::fmt;
 
 use netif::GrantRef;
 use netif::extra::{Extra, ExtraSlot};
+use netif::features::Features;
 use netif::tx::{TxFlags, TxRequest, TxResponse, TxStatus};
 use ring::{Kick, Recheck, RingPage, TxRing};
 
@@ -175,6 +176,11 @@ impl<P: RingPage> TxQueue<P> {
     /// What the queue's plans follow.
     pub fn policy(&self) -> TxPolicy {
         self.policy
+    }
+
+    /// The connection has no control ring, whatever the backend offers: no HASH extras.
+    pub fn leave_hashes_out(&mut self) {
+        self.policy.backend = self.policy.backend.without(Features::CTRL_RING);
     }
 
     /// Puts a frame on the ring, to be published by the next [`TxQueue::push`].
