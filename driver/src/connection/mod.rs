@@ -361,7 +361,13 @@ impl<'a> Worker<'a> {
         }
         let Some(backend) = &self.backend else { return };
         match store::state(bus, &backend.path, irql) {
-            Ok(Some(state)) => self.feed(Event::Backend(state), irql),
+            Ok(Some(state)) => {
+                if state == XenbusState::CLOSED {
+                    let online = store::is_online(bus, &backend.path, irql);
+                    self.feed(Event::Online(online), irql);
+                }
+                self.feed(Event::Backend(state), irql);
+            }
             Ok(None) => self.feed(Event::BackendGone, irql),
             Err(error) => nt::log_warn!("the backend's state cannot be read: {error:?}"),
         }
@@ -532,14 +538,35 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        self.placement = Placement::new(self.queues);
         // With one queue netback does not choose, and labels hashes that are none as such.
-        if self.queues > 1 && terms.backend.features.has(Features::CTRL_RING) {
+        while self.queues > 1 && terms.backend.features.has(Features::CTRL_RING) {
             // SAFETY: the adapter outlives this thread, which releases what it prepared.
             let hashing =
                 unsafe { Hashing::prepare(self.adapter, backend.domain, self.queues, irql) };
-            self.hashing = Some(hashing?);
+            match hashing {
+                Ok(hashing) => {
+                    self.hashing = Some(hashing);
+                    break;
+                }
+                Err(status) => {
+                    // What the last queue has will do for the ring.
+                    let last = self.queues.saturating_sub(1);
+                    nt::log_warn!("{last} queues, for want of a control ring: {status:?}");
+                    if let (Some(queue), Some(channels)) =
+                        (self.adapter.queues().get(last), self.channels.get_mut(last))
+                    {
+                        queue.disconnect(self.adapter, channels.take(), irql);
+                    }
+                    self.queues = last;
+                }
+            }
         }
+        if self.hashing.is_none() {
+            for queue in self.adapter.queues().iter().take(self.queues) {
+                queue.leave_hashes_out(irql);
+            }
+        }
+        self.placement = Placement::new(self.queues);
         Ok(())
     }
 

@@ -183,6 +183,12 @@ pub(crate) fn is_carrier_off(bus: &Bus, backend: &Path, irql: &Passive<'_>) -> b
     value.is_some_and(|value| netif::number::flag(value.as_bytes()) == Ok(false))
 }
 
+/// Whether the toolstack wants the backend to be.
+pub(crate) fn is_online(bus: &Bus, backend: &Path, irql: &Passive<'_>) -> bool {
+    let value = read(bus, backend, &"online", irql).ok().flatten();
+    value.is_some_and(|value| netif::number::flag(value.as_bytes()) == Ok(true))
+}
+
 /// Writes the frontend's state.
 pub(crate) fn write_state(bus: &Bus, frontend: &Path, state: XenbusState, irql: &Passive<'_>) {
     let written = frontend

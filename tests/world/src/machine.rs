@@ -20,6 +20,15 @@ const PAGE: u64 = 4096;
 /// Hypervisor present: bit 31 of ECX in leaf 1.
 const HYPERVISOR: u32 = 1 << 31;
 
+/// Changes a backend's configuration.
+struct Elsewhere(Box<dyn Fn(&mut netback_model::Config) + Send>);
+
+impl core::fmt::Debug for Elsewhere {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str("Elsewhere")
+    }
+}
+
 /// A vif: its backend and the network behind it.
 pub struct Vif {
     /// The backend.
@@ -50,6 +59,8 @@ pub struct Xen {
     pub faults: Vec<String>,
     level: Level,
     resumes: u32,
+    /// What another host makes of a backend.
+    elsewhere: Option<Elsewhere>,
     amd: bool,
     /// Earliest time somebody asked to be polled at, if it is already arranged.
     alarm: Option<u64>,
@@ -113,6 +124,7 @@ impl Xen {
             faults: Vec::new(),
             level,
             resumes: 0,
+            elsewhere: None,
             amd,
             alarm: None,
         };
@@ -165,6 +177,37 @@ impl Xen {
         vif.backend.remove(&mut host);
         toolstack::withdraw(&mut host, &config);
         Some(vif)
+    }
+
+    /// The backend's driver goes, as with `rmmod`: the directories stay, and its state is Closed.
+    pub fn unload_backend(&mut self, handle: u32) {
+        let Some(vif) = self.vifs.get_mut(&handle) else {
+            return;
+        };
+        let mut host = Host::new(&mut self.machine, &mut self.store);
+        vif.backend.remove(&mut host);
+        let state = format!("{}/state", toolstack::backend_dir(vif.backend.config()));
+        netback_model::Store::write(&mut host, &state, "6");
+    }
+
+    /// The backend's driver comes back, as with `modprobe`, and may offer something else.
+    pub fn load_backend(&mut self, handle: u32, change: impl FnOnce(&mut netback_model::Config)) {
+        let Some(vif) = self.vifs.get_mut(&handle) else {
+            return;
+        };
+        let mut config = vif.backend.config().clone();
+        change(&mut config);
+        let gated = config.hotplug_gate;
+        let mut host = Host::new(&mut self.machine, &mut self.store);
+        vif.backend = Netback::probe(&mut host, config);
+        if gated {
+            toolstack::hotplug_done(&mut host, vif.backend.config());
+        }
+    }
+
+    /// What backends are where the guest is resumed, from now on.
+    pub fn on_resume(&mut self, change: impl Fn(&mut netback_model::Config) + Send + 'static) {
+        self.elsewhere = Some(Elsewhere(Box::new(change)));
     }
 
     /// Asks the guest to give a vif up (`xl network-detach`): the backend goes to Closing.
@@ -250,7 +293,11 @@ impl Xen {
         let handles: Vec<u32> = self.vifs.keys().copied().collect();
         for handle in handles {
             if let Some(vif) = self.destroy_vif(handle) {
-                self.add_vif(vif.backend.config().clone(), vif.network);
+                let mut config = vif.backend.config().clone();
+                if let Some(Elsewhere(change)) = &self.elsewhere {
+                    change(&mut config);
+                }
+                self.add_vif(config, vif.network);
             }
         }
     }

@@ -60,6 +60,8 @@ pub struct Connection {
     backend: XenbusState,
     holding: Holding,
     cable: bool,
+    /// The toolstack wants the backend to be.
+    online: bool,
     link: bool,
     backoff: u64,
     last_notice: Option<Notice>,
@@ -80,6 +82,7 @@ impl Connection {
             backend: XenbusState::UNKNOWN,
             holding: Holding::Nothing,
             cable: true,
+            online: false,
             link: false,
             backoff: timeout::BACKOFF,
             last_notice: None,
@@ -112,6 +115,7 @@ impl Connection {
                 self.backend = state;
                 self.advance(now, out);
             }
+            Event::Online(online) => self.online = online,
             Event::BackendGone => self.backend_gone(now, out),
             Event::BackendMoved => self.start_over(Action::Release, now, out),
             Event::Resumed => self.start_over(Action::Forget, now, out),
@@ -275,6 +279,7 @@ impl Connection {
             );
         match self.phase {
             Phase::Locating | Phase::AwaitInitWait | Phase::Parked if ready => self.read(now, out),
+            Phase::Parked if state == XenbusState::CLOSED => self.revive(now),
             Phase::Locating if unconnected => self.initialise(now, out),
             // A connection of someone before us.
             Phase::Locating => self.close(Then::Reconnect, now, out),
@@ -416,17 +421,32 @@ impl Connection {
                 self.last_notice = None;
                 out.push(Action::Finished);
             }
-            Then::Park => self.rest(Phase::Parked),
+            Then::Park => {
+                self.rest(Phase::Parked);
+                if self.backend == XenbusState::CLOSED {
+                    self.revive(now);
+                }
+            }
             Then::Reconnect => {
                 self.initialise(now, out);
                 if self.backend == XenbusState::INIT_WAIT {
                     self.advance(now, out);
                 }
             }
-            Then::Retry => {
-                self.enter(Phase::Backoff, self.backoff, now);
-                self.backoff = self.backoff.saturating_mul(2).min(timeout::BACKOFF_MAX);
-            }
+            Then::Retry => self.back_off(now),
+        }
+    }
+
+    fn back_off(&mut self, now: u64) {
+        self.enter(Phase::Backoff, self.backoff, now);
+        self.backoff = self.backoff.saturating_mul(2).min(timeout::BACKOFF_MAX);
+    }
+
+    /// A closed backend that is to be there waits for its frontend: its driver may have been loaded anew, and then goes
+    /// to Closed by itself when it finds us there. What it cannot do it could not after that either.
+    fn revive(&mut self, now: u64) {
+        if self.online && self.last_notice != Some(Notice::Unsupported) {
+            self.back_off(now);
         }
     }
 

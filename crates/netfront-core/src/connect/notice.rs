@@ -29,6 +29,8 @@ pub enum Event {
     Stop,
     /// The backend's state, after [`Action::FindBackend`] or because its watch fired. Any number.
     Backend(XenbusState),
+    /// Whether the toolstack wants the backend to be (its key `online`). Told before [`Event::Backend`] says that it is closed.
+    Online(bool),
     /// The backend's directory does not exist.
     BackendGone,
     /// The frontend's `backend` or `backend-id` changed: another domain serves the vif.

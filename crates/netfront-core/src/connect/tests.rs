@@ -333,6 +333,27 @@ fn a_backend_closing_on_its_own_is_followed_and_awaited() {
 }
 
 #[test]
+fn a_closed_backend_is_asked_again_if_it_is_to_be_there() {
+    for online in [false, true] {
+        let mut world = World::connected(Backend::Linux);
+        world.state = S::CLOSED;
+        world.event(Event::Online(online));
+        world.event(Event::Backend(S::CLOSED));
+        assert!(!world.held && !world.link);
+        assert_eq!(world.connection.deadline().is_some(), online);
+        // It is told so again: nothing changes, or not sooner.
+        let deadline = world.connection.deadline();
+        world.event(Event::Backend(S::CLOSED));
+        assert_eq!(world.connection.deadline(), deadline);
+        if let Some(deadline) = deadline {
+            world.now = deadline;
+            world.event(Event::Timer);
+            assert!(world.connection.is_connected());
+        }
+    }
+}
+
+#[test]
 fn a_vanished_backend_leaves_nothing_behind() {
     let mut world = World::connected(Backend::Linux);
     world.event(Event::BackendGone);

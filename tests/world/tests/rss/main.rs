@@ -1,6 +1,7 @@
 //! Receive-side scaling: hashes, processors, order; through changes of every kind.
 
 mod keywords;
+mod queues;
 mod support;
 
 use netback_model::Attack;

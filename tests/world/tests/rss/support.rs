@@ -88,14 +88,36 @@ impl Bench {
         ctrl_ring: bool,
         keywords: &[(&str, &str)],
     ) -> Self {
+        let builder = World::builder().cpus(cpus).group_size(group).seed(seed);
+        let mut bench = Self::start(builder, (queues, cpus, group), ctrl_ring, keywords);
+        bench.world.wait_connected(0);
+        bench.world.settle();
+        bench
+    }
+
+    /// A machine that Xen gives little to. It has had time to connect; whether it has is for the caller to see.
+    pub(crate) fn scarce(
+        queues: u16,
+        cpus: u32,
+        seed: u64,
+        change: impl FnOnce(&mut xen_sim::Config),
+    ) -> Self {
+        let builder = World::builder().cpus(cpus).seed(seed).xen(change);
+        let mut bench = Self::start(builder, (queues, cpus, 64), true, &[]);
+        bench.world.pass(2 * harness::SECOND);
+        bench
+    }
+
+    fn start(
+        builder: world::Builder,
+        (queues, cpus, group): (u16, u32, u32),
+        ctrl_ring: bool,
+        keywords: &[(&str, &str)],
+    ) -> Self {
         if queues > 16 {
             need_mappings();
         }
-        let mut world = World::builder()
-            .cpus(cpus)
-            .group_size(group)
-            .seed(seed)
-            .build();
+        let mut world = builder.build();
         let count = queues.to_string();
         // The fewest pages there can be: every block of pool is a mapping of this process.
         for (keyword, value) in [("*NumRssQueues", &*count), ("*ReceiveBuffers", "384")]
@@ -116,8 +138,6 @@ impl Bench {
         let mac = config.mac;
         world.add_vif(netback_model::Config { features, ..config }, script.clone());
         world.boot();
-        world.wait_connected(0);
-        world.settle();
         let kinds = Kind::ALL.iter().cycle().take(Kind::ALL.len() * FLOWS_EACH);
         let flows: Vec<Flow> = (0..)
             .zip(kinds)
@@ -153,6 +173,41 @@ impl Bench {
         self.world.enable_interface(device);
         self.world.wait_connected(0);
         self.force = Force::Off;
+        self.settle();
+    }
+
+    /// Queues that the backend serves.
+    pub(crate) fn queues(&self) -> usize {
+        self.world.xen(|xen| xen.vifs[&0].backend.queue_count())
+    }
+
+    /// The backend's driver is loaded anew, and offers so many queues.
+    pub(crate) fn restart_backend(&mut self, queues: u16) {
+        self.world.xen(|xen| xen.unload_backend(0));
+        self.world.pass(harness::SECOND);
+        self.world
+            .xen(|xen| xen.load_backend(0, |config| config.features.max_queues = queues));
+        self.reconnected();
+    }
+
+    /// The guest is resumed on another host, whose backend offers so many queues.
+    pub(crate) fn migrate(&mut self, queues: u16) {
+        self.world.xen(|xen| {
+            xen.on_resume(move |config| config.features.max_queues = queues);
+            let outcome = xen_sim::SuspendOutcome::Resumed;
+            xen.machine.set_suspend_outcome(outcome);
+            xen.store
+                .write("/local/domain/1/control/shutdown", "suspend");
+        });
+        self.world.pass(6 * harness::SECOND);
+        let shutdowns = self.world.xen(|xen| xen.machine.take_shutdowns());
+        assert_eq!(shutdowns, [2], "{}", self.world.story());
+        self.reconnected();
+    }
+
+    fn reconnected(&mut self) {
+        self.world.pass(2 * harness::SECOND);
+        self.world.wait_connected(0);
         self.settle();
     }
 
@@ -267,6 +322,16 @@ impl Bench {
         let done = self.protocol().set(ndis_sys::OID_GEN_RECEIVE_HASH, bytes);
         done.unwrap_or_else(|stop| panic!("{stop:?}\n{}", self.world.story()))
             .status
+    }
+
+    /// The vif's address.
+    pub(crate) fn mac(&self) -> [u8; 6] {
+        World::vif_config(Preset::Linux, 0).mac
+    }
+
+    /// A frame for the guest that is of no flow.
+    pub(crate) fn push(&self, frame: Vec<u8>, meta: FrameMeta) {
+        self.script.push_with(frame, meta);
     }
 
     pub(crate) fn only(&mut self, kind: Kind) {
