@@ -4,6 +4,7 @@
 //! [`World::builder`] is where a test starts.
 
 mod capture;
+pub mod captured;
 pub mod flows;
 mod host;
 mod machine;
