@@ -79,7 +79,10 @@ impl MulticastList {
                     return;
                 };
                 let last = self.count.saturating_sub(1);
-                self.groups.swap(at, last);
+                let moved = self.groups.get(last).copied();
+                if let (Some(place), Some(moved)) = (self.groups.get_mut(at), moved) {
+                    *place = moved;
+                }
                 self.count = last;
             }
             Step::Request(on) => self.requested = on,
