@@ -555,7 +555,8 @@ impl<'a> Worker<'a> {
                     if let (Some(queue), Some(channels)) =
                         (self.adapter.queues().get(last), self.channels.get_mut(last))
                     {
-                        queue.disconnect(self.adapter, channels.take(), irql);
+                        // Nobody was told of it.
+                        drop(queue.disconnect(self.adapter, channels.take(), irql));
                     }
                     self.queues = last;
                 }

@@ -9,7 +9,7 @@ type Backend = Netback<HostPage>;
 /// Queues, and processors.
 const QUEUES: usize = 2;
 /// Pages of a queue's pools: for headers, and `*TransmitBuffers` by default.
-const POOL: usize = 8 + 64;
+const POOL: usize = 8 + 256;
 /// Frames that [`Bench::send`] sends.
 const FRAMES: u32 = 60;
 
@@ -124,7 +124,7 @@ fn frame(n: u32) -> Vec<u8> {
 fn pools_are_mapped_once_and_used_for_every_frame() {
     let mut bench = Bench::new(600, 512, |_| {});
     assert_eq!(bench.mapped(), [POOL; QUEUES], "{}", bench.world.story());
-    assert_eq!(bench.logged("keeps 144 pages mapped, 0 queues refused"), 1);
+    assert_eq!(bench.logged("keeps 528 pages mapped, 0 queues refused"), 1);
     for _ in 0..3 {
         bench.send();
     }
@@ -139,7 +139,7 @@ fn pools_are_mapped_once_and_used_for_every_frame() {
     bench.world.assert_clean();
     // They are let go by messages, not by the end of the connection; a new one begins anew.
     let counters = bench.disconnect();
-    assert_eq!((counters.grefs_mapped, counters.grefs_unmapped), (144, 144));
+    assert_eq!((counters.grefs_mapped, counters.grefs_unmapped), (528, 528));
     assert_eq!(counters.grefs_left_at_disconnect, 0);
     let device = bench.world.interfaces()[0];
     bench.world.enable_interface(device);
