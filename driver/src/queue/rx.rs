@@ -43,6 +43,10 @@ const COPY_PAGES: usize = MAX_FRAME.div_ceil(PAGE_BYTES) as usize;
 const FIRST_BYTES: u32 = 256;
 
 /// The receive side; under the queue's receive lock.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, which another part of the driver tells"
+)]
 pub(crate) struct RxSide {
     /// Whether frames may be handed up.
     open: bool,

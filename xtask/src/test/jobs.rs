@@ -96,7 +96,7 @@ pub(crate) fn run(
     };
     let workers = thread::available_parallelism().map_or(2, std::num::NonZero::get);
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(&worker)).collect();
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
         workers
             .into_iter()
             .try_for_each(|worker| match worker.join() {
