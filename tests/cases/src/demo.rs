@@ -6,6 +6,7 @@ use alloc::string::String;
 use smoltcp::wire::Ipv4Address;
 
 use crate::Machine;
+use crate::rss;
 use crate::stack::End;
 use crate::traffic::GuestStack;
 use crate::transfer::{DOWNLOAD, UPLOAD};
@@ -23,6 +24,8 @@ pub struct Plan {
     pub seed: u64,
     /// The longest it may take, seconds of the machine's time.
     pub seconds: u64,
+    /// Processors that [`rss::parameters`] was given: connections are dealt out to them evenly. 0: as it comes.
+    pub processors: u32,
 }
 
 /// What came of it.
@@ -42,17 +45,33 @@ pub fn transfer(
     guest: &mut GuestStack,
     plan: &Plan,
 ) -> Result<Outcome, String> {
+    transfer_while(machine, guest, plan, |_, _| {})
+}
+
+/// As [`transfer`], and calls `meanwhile` again and again.
+pub fn transfer_while<M: Machine>(
+    machine: &mut M,
+    guest: &mut GuestStack,
+    plan: &Plan,
+    mut meanwhile: impl FnMut(&mut GuestStack, &M),
+) -> Result<Outcome, String> {
     let start = machine.system().harness().now();
     let bytes = plan.bytes.div_ceil(plan.connections);
     guest.stack.forget_streams();
     for number in 0..plan.connections {
         let seed = plan.seed.wrapping_mul(1000).wrapping_add(number);
-        guest
-            .stack
-            .call(plan.peer, UPLOAD, End::Upload { seed }, bytes);
-        guest.stack.call(plan.peer, DOWNLOAD, End::Download, bytes);
+        let wanted = |hash: u32| match u64::from(plan.processors) {
+            0 => true,
+            some => u64::from(rss::entry(hash)) % some == number % some,
+        };
+        for (port, end) in [(UPLOAD, End::Upload { seed }), (DOWNLOAD, End::Download)] {
+            guest.stack.call_on(plan.peer, port, end, bytes, wanted);
+        }
     }
-    let ended = guest.try_run(machine, plan.seconds, |guest, _| guest.stack.is_finished());
+    let ended = guest.try_run(machine, plan.seconds, |guest, machine| {
+        meanwhile(guest, machine);
+        guest.stack.is_finished()
+    });
     let progress = guest.stack.progress();
     if !ended {
         let moved: alloc::vec::Vec<u64> = progress.iter().map(|stream| stream.moved).collect();

@@ -8,21 +8,24 @@
 
 extern crate alloc;
 
+mod coalesced;
 mod content;
 mod demo;
 mod interfaces;
 pub mod rss;
 mod stack;
 mod system;
+mod table_changes;
 mod traffic;
 pub mod transfer;
 
-pub use demo::{Outcome, Plan, transfer};
+pub use demo::{Outcome, Plan, transfer, transfer_while};
 pub use interfaces::{Change, Interface, Interfaces, Shape};
 pub use smoltcp::wire::Ipv4Address;
 pub use stack::{End, Progress, Stack};
 pub use system::{Below, Child, System};
-pub use traffic::{GuestStack, Moved};
+pub use table_changes::TableChanges;
+pub use traffic::{GuestStack, Moved, Track};
 
 /// A host, as the traffic and the cases see it.
 pub trait Machine {

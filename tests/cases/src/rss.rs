@@ -142,6 +142,12 @@ pub fn parameters(processors: &[u8]) -> Vec<u8> {
     Setting::new(&numbers).bytes()
 }
 
+/// The table entry of a hash, in the table of [`parameters`]; entry N holds processor N modulo their number.
+#[must_use]
+pub const fn entry(hash: u32) -> u32 {
+    hash % ENTRIES as u32
+}
+
 /// What of a frame may be hashed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hashable {
@@ -194,40 +200,92 @@ impl Hashable {
     }
 }
 
+/// The flow that an Ethernet frame belongs to, as the hash function sees it: addresses of an IPv4 packet, and its TCP
+/// ports unless it is a fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Flow {
+    /// Source and destination address, source and destination port.
+    bytes: [u8; 12],
+    /// The ports count.
+    tcp: bool,
+}
+
+impl Flow {
+    /// The flow of a frame; `None` for other protocols than IPv4.
+    #[must_use]
+    pub fn of(frame: &[u8]) -> Option<Self> {
+        const TCP: u8 = 6;
+        let ip = frame.get(14..)?;
+        if frame.get(12..14)? != [8, 0] || ip.first()? >> 4 != 4 {
+            return None;
+        }
+        let header = usize::from(ip[0] & 15) * 4;
+        let fragment = u16::from_be_bytes([*ip.get(6)?, *ip.get(7)?]) & 0x3FFF != 0;
+        let mut flow = Self {
+            bytes: [0; 12],
+            tcp: *ip.get(9)? == TCP && !fragment,
+        };
+        flow.bytes[..8].copy_from_slice(ip.get(12..20)?);
+        if flow.tcp {
+            flow.bytes[8..].copy_from_slice(ip.get(header..header + 4)?);
+        }
+        Some(flow)
+    }
+
+    /// The TCP flow from `source` to `destination`.
+    #[must_use]
+    pub fn tcp(source: ([u8; 4], u16), destination: ([u8; 4], u16)) -> Self {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&source.0);
+        bytes[4..8].copy_from_slice(&destination.0);
+        bytes[8..10].copy_from_slice(&source.1.to_be_bytes());
+        bytes[10..].copy_from_slice(&destination.1.to_be_bytes());
+        Self { bytes, tcp: true }
+    }
+
+    /// The flow in the other direction.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.bytes;
+        Self {
+            bytes: [e, f, g, h, a, b, c, d, k, l, i, j],
+            tcp: self.tcp,
+        }
+    }
+
+    /// Its hash under the key of [`parameters`].
+    #[must_use]
+    pub fn hash(&self) -> u32 {
+        toeplitz(&self.bytes[..if self.tcp { 12 } else { 8 }])
+    }
+}
+
 /// The hash that the key of [`parameters`] gives for an Ethernet frame: over addresses and ports of TCP, over addresses
 /// of other IPv4 packets, none for anything else (Microsoft's "RSS Hashing Functions").
 #[must_use]
 pub fn hash(frame: &[u8]) -> Option<u32> {
-    const TCP: u8 = 6;
-    let ip = frame.get(14..)?;
-    if frame.get(12..14)? != [8, 0] || ip.first()? >> 4 != 4 {
-        return None;
-    }
-    let header = usize::from(ip[0] & 15) * 4;
-    let mut input = ip.get(12..20)?.to_vec();
-    let fragment = u16::from_be_bytes([*ip.get(6)?, *ip.get(7)?]) & 0x3FFF != 0;
-    if *ip.get(9)? == TCP && !fragment {
-        input.extend_from_slice(ip.get(header..header + 4)?);
-    }
-    Some(toeplitz(&input))
+    Flow::of(frame).map(|flow| flow.hash())
 }
 
 /// For each set bit of the input, from the left, the 32 bits of the key that begin at its position, combined by XOR.
 fn toeplitz(input: &[u8]) -> u32 {
-    let bit = |bytes: &[u8], at: usize| {
-        bytes
-            .get(at / 8)
-            .is_some_and(|byte| byte & (0x80 >> (at % 8)) != 0)
-    };
-    (0..input.len() * 8)
-        .filter(|at| bit(input, *at))
-        .map(|at| (at..at + 32).fold(0, |word, at| word << 1 | u32::from(bit(&KEY, at))))
-        .fold(0, |hash, word| hash ^ word)
+    let mut hash = 0;
+    for (at, byte) in input.iter().enumerate() {
+        // The 32 bits that begin at this byte, and the 8 that follow them.
+        let window = KEY.iter().skip(at).chain([&0; 5]).take(5);
+        let window = window.fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        for bit in 0..8 {
+            if byte & (0x80 >> bit) != 0 {
+                hash ^= window >> (8 - bit);
+            }
+        }
+    }
+    u32::try_from(hash & 0xFFFF_FFFF).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::hash;
+    use super::{Flow, hash};
 
     /// The first IPv4 vector of Microsoft's "Verifying the RSS Hash Calculation".
     #[test]
@@ -245,5 +303,14 @@ mod tests {
         assert_eq!(hash(&frame), Some(0x323e_8fc2));
         frame[12] = 0x86;
         assert_eq!(hash(&frame), None);
+    }
+
+    #[test]
+    fn a_flow_is_known_from_both_ends() {
+        let there = Flow::tcp(([66, 9, 149, 187], 2794), ([161, 142, 100, 80], 1766));
+        assert_eq!(there.hash(), 0x51cc_c178);
+        let back = Flow::tcp(([161, 142, 100, 80], 1766), ([66, 9, 149, 187], 2794));
+        assert_eq!(there.reversed(), back);
+        assert_ne!(there.hash(), back.hash());
     }
 }

@@ -12,10 +12,13 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, Ipv4Address};
 
 use crate::content::Content;
+use crate::rss::Flow;
 use crate::transfer::{DOWNLOAD, Side, Transfer, UPLOAD};
 
 /// Frames a stack has made and nobody has taken: more wait in its sockets.
 const FRAMES_WAITING: usize = 192;
+/// First of the ports to connect from: the upper half.
+const FIRST_PORT: u16 = 32_768;
 /// Bytes made or taken per turn of a stream.
 const CHUNK: usize = 16 * 1024;
 
@@ -194,7 +197,7 @@ impl Stack {
             frames,
             streams: Vec::new(),
             window,
-            next_port: 32_768,
+            next_port: FIRST_PORT,
         }
     }
 
@@ -269,9 +272,31 @@ impl Stack {
     /// # Panics
     /// When the port is 0.
     pub fn call(&mut self, ip: Ipv4Address, port: u16, end: End, total: u64) -> usize {
+        self.call_on(ip, port, end, total, |_| true)
+    }
+
+    /// As [`Stack::call`], from the next port with which frames from the server have a hash that `wanted` accepts.
+    ///
+    /// # Panics
+    /// As of [`Stack::call`], and when there is no such port.
+    pub fn call_on(
+        &mut self,
+        ip: Ipv4Address,
+        port: u16,
+        end: End,
+        total: u64,
+        wanted: impl Fn(u32) -> bool,
+    ) -> usize {
         let handle = self.add(end, total);
-        let local = self.next_port;
-        self.next_port = local.checked_add(1).unwrap_or(32_768);
+        let own = self
+            .interface
+            .ipv4_addr()
+            .map_or([0; 4], |own| own.octets());
+        let local = (0..FIRST_PORT)
+            .map(|turn| FIRST_PORT + (self.next_port - FIRST_PORT + turn) % FIRST_PORT)
+            .find(|local| wanted(Flow::tcp((ip.octets(), port), (own, *local)).hash()))
+            .expect("a port for every hash");
+        self.next_port = local.checked_add(1).unwrap_or(FIRST_PORT);
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
         socket
             .connect(self.interface.context(), (IpAddress::Ipv4(ip), port), local)

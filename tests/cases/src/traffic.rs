@@ -1,11 +1,14 @@
 //! TCP above the driver: the guest's stack, on top of NDIS's protocol interface.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use harness::ndis::{Frame, Received, SendList, SendOptions};
 use harness::{DeviceId, SECOND};
 
 use crate::Machine;
+use crate::coalesced;
+use crate::rss::Flow;
 use crate::stack::Stack;
 
 /// Frames given to the driver in one chain.
@@ -24,6 +27,31 @@ pub struct Moved {
     pub hashes: u64,
     /// Of those, the ones that were wrong.
     pub hash_mismatches: u64,
+    /// What was seen of each flow whose frames came with a hash.
+    pub flows: BTreeMap<Flow, Track>,
+}
+
+/// Where the frames of a flow came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Track {
+    /// Frames.
+    pub frames: u64,
+    /// Processor of the last one.
+    pub cpu: u32,
+    /// How often the next frame came on another processor than the one before.
+    pub moves: u64,
+    /// When the last one came, 100 ns units of the machine's time.
+    pub time: u64,
+    /// `NetBufferListHashValue` and `NetBufferListHashInfo` of the last one.
+    hash: (u64, u64),
+}
+
+impl Track {
+    /// The hash of the last frame.
+    #[must_use]
+    pub fn hash(&self) -> u32 {
+        u32::try_from(self.hash.0).unwrap_or(0)
+    }
 }
 
 /// The guest's stack on one interface.
@@ -53,6 +81,7 @@ impl GuestStack {
                 received: Vec::new(),
                 hashes: 0,
                 hash_mismatches: 0,
+                flows: BTreeMap::new(),
             },
         }
     }
@@ -63,13 +92,15 @@ impl GuestStack {
         let mut worked = false;
         {
             let protocol = machine.system().protocol(self.device);
-            for frame in protocol.take_received() {
+            for mut frame in protocol.take_received() {
                 let cpu = frame.cpu as usize;
                 if self.moved.received.len() <= cpu {
                     self.moved.received.resize(cpu + 1, 0);
                 }
                 self.moved.received[cpu] += 1;
                 self.check_hash(machine, &frame);
+                self.track(&frame);
+                coalesced::complete(&mut frame);
                 self.stack.receive(frame.bytes);
                 worked = true;
             }
@@ -79,9 +110,9 @@ impl GuestStack {
             }
             worked |= self.stack.poll(machine.system().harness().now());
             while self.stack.frames_waiting() > 0 {
-                let chain: Vec<SendList> = core::iter::from_fn(|| self.stack.next_frame())
-                    .take(CHAIN)
-                    .map(|bytes| SendList::one(Frame::new(bytes)))
+                let chain: Vec<SendList> = (0..CHAIN)
+                    .map_while(|_| self.stack.next_frame())
+                    .map(|bytes| list(bytes, &self.moved.flows))
                     .collect();
                 self.moved.sent += chain.len() as u64;
                 let done = protocol.send(chain, SendOptions::default());
@@ -109,6 +140,24 @@ impl GuestStack {
         if expected.is_none_or(|expected| u64::from(expected) != told) {
             self.moved.hash_mismatches += 1;
         }
+    }
+
+    /// Notes where a frame's flow is. One that comes without a hash is not scaled any more.
+    fn track(&mut self, frame: &Received) {
+        let Some(flow) = Flow::of(&frame.bytes) else {
+            return;
+        };
+        let info = frame.slot(ndis_sys::NetBufferListHashInfo);
+        if info & 0xFF == 0 {
+            self.moved.flows.remove(&flow);
+            return;
+        }
+        let track = self.moved.flows.entry(flow).or_default();
+        track.moves += u64::from(track.frames > 0 && track.cpu != frame.cpu);
+        track.frames += 1;
+        track.cpu = frame.cpu;
+        track.time = frame.time;
+        track.hash = (frame.slot(ndis_sys::NetBufferListHashValue), info);
     }
 
     /// Lets the stacks work until `done` says so, for at most `seconds` of the machine's time.
@@ -155,5 +204,18 @@ impl GuestStack {
             machine.wait(next.saturating_sub(now).clamp(100, SECOND / 100));
         }
         true
+    }
+}
+
+/// A frame to send. As Windows's TCP does, it carries the hash that frames of its connection come with, if they do: both
+/// directions are then one queue's.
+fn list(bytes: Vec<u8>, flows: &BTreeMap<Flow, Track>) -> SendList {
+    let answered = Flow::of(&bytes).and_then(|flow| flows.get(&flow.reversed()));
+    let list = SendList::one(Frame::new(bytes));
+    match answered {
+        Some(track) => list
+            .with_info(ndis_sys::NetBufferListHashValue, track.hash.0)
+            .with_info(ndis_sys::NetBufferListHashInfo, track.hash.1),
+        None => list,
     }
 }
