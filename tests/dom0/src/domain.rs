@@ -272,7 +272,11 @@ fn configuration(name: &str, guest: &Guest) -> String {
         line(format!("max_event_channels = {count}"));
     }
     match guest.kind {
-        Kind::Pvh => line("type = \"pvh\"".to_owned()),
+        Kind::Pvh => {
+            line("type = \"pvh\"".to_owned());
+            // Else Xen answers each reading of the time stamp counter itself, which our guest does at every call.
+            line("tsc_mode = \"native\"".to_owned());
+        }
         Kind::Hvm => {
             for fixed in HVM_LINES {
                 line((*fixed).to_owned());

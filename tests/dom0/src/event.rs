@@ -112,6 +112,21 @@ pub struct Observed {
     pub queues: Vec<Queue>,
     /// Interrupts of each of the backend's event channels, by their name in `/proc/interrupts`.
     pub interrupts: BTreeMap<String, u64>,
+    /// What the backend was told of hashing (`ctrl` of its debug folder); none without a control ring.
+    pub hashing: Option<Hashing>,
+}
+
+/// Hashing as netback does it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hashing {
+    /// `TOEPLITZ` or `NONE`.
+    pub algorithm: String,
+    /// What is hashed, in netback's words: `IPv4`, `IPv4 + TCP`.
+    pub types: Vec<String>,
+    /// The key, in hexadecimal.
+    pub key: String,
+    /// The queue of each entry of the table.
+    pub mapping: Vec<u32>,
 }
 
 /// How far the backend has come on the rings of one queue since it connected.

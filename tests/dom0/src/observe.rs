@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::Result;
-use dom0::event::{Observed, Queue};
+use dom0::event::{Hashing, Observed, Queue};
 
 use crate::{command::Tool, domain::Domain};
 
@@ -34,11 +34,13 @@ pub(crate) fn interface(domain: &Domain, vif: u32, label: &str, folder: &Path) -
         folder.join("xenstore-frontend"),
         store(format!("/local/domain/{}/device/vif/{vif}", domain.id)),
     )?;
+    let (queues, hashing) = debug_files(&device, &folder)?;
     Ok(Observed {
         label: label.to_owned(),
         netback: counters(&ethtool),
         link: link_statistics(&device, &folder)?,
-        queues: debug_files(&device, &folder)?,
+        queues,
+        hashing,
         interrupts: interrupts(&device, &folder)?,
         device,
     })
@@ -84,9 +86,9 @@ fn debug_folder(device: &str) -> String {
     format!("/sys/kernel/debug/xen-netback/{device}")
 }
 
-/// Copies netback's debug files, and reads those of its queues.
-fn debug_files(device: &str, folder: &Path) -> Result<Vec<Queue>> {
-    let mut queues = Vec::new();
+/// Copies netback's debug files, and reads those of its queues and of its control ring.
+fn debug_files(device: &str, folder: &Path) -> Result<(Vec<Queue>, Option<Hashing>)> {
+    let (mut queues, mut control) = (Vec::new(), None);
     for entry in fs::read_dir(debug_folder(device))
         .into_iter()
         .flatten()
@@ -96,11 +98,41 @@ fn debug_files(device: &str, folder: &Path) -> Result<Vec<Queue>> {
         let text = fs::read_to_string(entry.path()).unwrap_or_else(|error| error.to_string());
         if let Some(number) = name.strip_prefix(RING) {
             queues.extend(number.parse().ok().map(|number| rings(number, &text)));
+        } else if name == "ctrl" {
+            control = hashing(&text);
         }
         fs::write(folder.join(name), text)?;
     }
     queues.sort_by_key(|queue| queue.queue);
-    Ok(queues)
+    Ok((queues, control))
+}
+
+/// Reads `ctrl`: `Hash Algorithm: NAME`, then under headings of their own the types, the key in hexadecimal and the
+/// mapping, the latter two in lines `[FIRST - LAST]: values`.
+fn hashing(text: &str) -> Option<Hashing> {
+    let mut hashing = Hashing::default();
+    let mut heading = "";
+    for line in text.lines().map(str::trim) {
+        if let Some(algorithm) = line.strip_prefix("Hash Algorithm:") {
+            algorithm.trim().clone_into(&mut hashing.algorithm);
+        } else if let Some(kind) = line.strip_prefix("- ") {
+            hashing.types.push(kind.to_owned());
+        } else if let Some((_, values)) = line.split_once("]:") {
+            match heading {
+                "Hash Key:" => hashing.key.extend(values.split_whitespace()),
+                "Hash Mapping:" => {
+                    let queues = values
+                        .split_whitespace()
+                        .map_while(|word| word.parse::<u32>().ok());
+                    hashing.mapping.extend(queues);
+                }
+                _ => {}
+            }
+        } else if !line.is_empty() {
+            heading = line;
+        }
+    }
+    (!hashing.algorithm.is_empty()).then_some(hashing)
 }
 
 /// Reads `io_ring_qN`: the lines of the transmit ring, then those of the receive ring, each with
@@ -143,7 +175,7 @@ fn interrupt(line: &str, device: &str) -> Option<(String, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Queue, counters, interrupt, rings};
+    use super::{Hashing, Queue, counters, hashing, interrupt, rings};
 
     #[test]
     fn counters_are_read() {
@@ -161,6 +193,23 @@ mod tests {
             Some(("vif1.0-q0-tx".to_owned(), 42))
         );
         assert_eq!(interrupt(line, "vif1.1"), None);
+    }
+
+    #[test]
+    fn hashing_is_read() {
+        let text = "Hash Algorithm: TOEPLITZ\n\nHash Flags:\n- IPv4\n- IPv4 + TCP\n\nHash Key:\n\
+            [ 0 -  7]: 6d 5a 56 da 25 5b 0e c2 \n[ 8 -  9]: 41 67 \n\n\
+            Hash Mapping:\n[   0 -    3]:    0    1    2    3 \n[   4 -    5]:    0   11 \n";
+        let expected = Hashing {
+            algorithm: "TOEPLITZ".to_owned(),
+            types: vec!["IPv4".to_owned(), "IPv4 + TCP".to_owned()],
+            key: "6d5a56da255b0ec24167".to_owned(),
+            mapping: vec![0, 1, 2, 3, 0, 11],
+        };
+        assert_eq!(hashing(text), Some(expected));
+        let off = hashing("Hash Algorithm: NONE\n").map(|off| off.algorithm);
+        assert_eq!(off.as_deref(), Some("NONE"));
+        assert_eq!(hashing("no such file"), None);
     }
 
     #[test]

@@ -319,7 +319,8 @@ fn capture(device: &str, folder: &Path, vif: u32) -> Option<Child> {
     let said = File::create(folder.join(format!("vif{vif}.tcpdump"))).ok()?;
     Command::new("tcpdump")
         .args(["-i", device, "-s", SNAP_LENGTH, "-c", CAPTURE_PACKETS])
-        .args(["-Z", "root", "-n", "-U", "-w"])
+        // Written by blocks: over the shared folder every write is a round trip.
+        .args(["-Z", "root", "-n", "-w"])
         .arg(folder.join(format!("vif{vif}.pcap")))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -19,7 +19,6 @@ const BASE_ENABLE: u64 = 1 << 11;
 const BASE_X2: u64 = 1 << 10;
 const EOI: u32 = 0x0B;
 const SPURIOUS_VECTOR: u32 = 0x0F;
-const IN_SERVICE: u32 = 0x10;
 const COMMAND: u32 = 0x30;
 const COMMAND_HIGH: u32 = 0x31;
 const TIMER_ENTRY: u32 = 0x32;
@@ -95,16 +94,16 @@ pub(crate) fn enable() {
     unsafe { base.write(value) };
     X2.store(has_x2, Ordering::Relaxed);
     write(LINT0, MASKED);
-    write(TIMER_ENTRY, MASKED);
     write(SPURIOUS_VECTOR, 0x100 | u32::from(SPURIOUS));
+    // Not before the APIC is on: until then every entry stays masked.
+    write(TIMER_DIVIDE, 0b0011);
+    write(TIMER_ENTRY, u32::from(TIMER));
 }
 
-/// Ends the interrupt `vector`, if the APIC has delivered it: Xen can also inject around it.
-pub(crate) fn end(vector: u8) {
-    let word = read(IN_SERVICE + u32::from(vector) / 32);
-    if word & (1 << (vector % 32)) != 0 {
-        write(EOI, 0);
-    }
+/// Ends the interrupt that is in service. Xen can also inject around the APIC: then none is, and this does nothing, as no
+/// handler lets another interrupt in before it has called this.
+pub(crate) fn end() {
+    write(EOI, 0);
 }
 
 /// Sends [`KICK`] to a processor.
@@ -126,8 +125,6 @@ pub(crate) fn start_others(page: u8) {
 
 /// Has [`TIMER`] come once after `ticks` of the APIC's timer (divided by 16); 0 stops it.
 pub(crate) fn arm_timer(ticks: u32) {
-    write(TIMER_DIVIDE, 0b0011);
-    write(TIMER_ENTRY, u32::from(TIMER));
     write(TIMER_START, ticks);
 }
 

@@ -133,10 +133,16 @@ impl Host for Kernel {
         interrupts::disable();
         if !ready() && until.is_none_or(|until| time::now() < until) {
             if let Some(until) = until {
-                time::alarm_in(until.saturating_sub(time::now()));
+                time::alarm_at(until);
             }
+            let idle = &processor::local().idle;
+            idle.store(true, Ordering::Relaxed);
             interrupts::enable_and_hlt();
-            time::start_ticks();
+            idle.store(false, Ordering::Relaxed);
+            // A tick wakes an idle processor no more than once.
+            if until.is_some() || ready() {
+                time::start_ticks();
+            }
         }
         interrupts::enable();
         paging::catch_up();

@@ -107,7 +107,7 @@ fn self_test(cpus: u32, frame: u64) -> Result<(), &'static str> {
     }
     let kicked = || (0..cpus).all(|cpu| traps::count(cpu, apic::KICK) == 1);
     wait(kicked, "a processor was not interrupted")?;
-    time::alarm_in(100_000);
+    time::alarm_at(time::now() + 100_000);
     wait(
         || traps::count(0, apic::TIMER) == 1,
         "the timer did not come",

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use core::arch::asm;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use x86_64::VirtAddr;
 use x86_64::instructions::{segmentation, tables::load_tss};
@@ -30,6 +30,10 @@ pub(crate) struct Local {
     pub(crate) apic_id: u32,
     /// Page table changes its TLB knows of.
     pub(crate) seen_changes: AtomicU64,
+    /// When the APIC's timer will interrupt, 100 ns units; 0: it will not.
+    pub(crate) alarm: AtomicU64,
+    /// It waits for something to do.
+    pub(crate) idle: AtomicBool,
     /// Interrupts taken, by vector.
     pub(crate) counts: [AtomicU32; 256],
 }
@@ -54,6 +58,8 @@ pub(crate) fn set_up(index: u32, apic_id: u32) {
         index,
         apic_id,
         seen_changes: AtomicU64::new(0),
+        alarm: AtomicU64::new(0),
+        idle: AtomicBool::new(false),
         counts: [const { AtomicU32::new(0) }; 256],
     }));
     let at = core::ptr::from_mut(local);

@@ -198,6 +198,11 @@ fn demo(guest: &mut Guest, settings: &Settings) -> Result<()> {
         connections: u64::from(settings.queues),
         seed: settings.seed,
         seconds: u64::from(settings.seconds),
+        processors: if queues > 1 {
+            settings.queues.min(settings.cpus)
+        } else {
+            0
+        },
     };
     let outcome = cases::transfer(guest, &mut stack, &plan);
     let (result, detail) = match &outcome {

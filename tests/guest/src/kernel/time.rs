@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use x86_64::instructions::port::Port;
 
+use super::processor::{self, Local};
 use super::{apic, xen};
 
 /// Frequency of the counter, kHz.
@@ -78,9 +79,17 @@ pub(crate) fn wait_for(duration: Duration) {
     }
 }
 
-/// Interrupts the running processor after `units` of 100 ns, or earlier if that is very long.
-pub(crate) fn alarm_in(units: u64) {
-    let ticks = u128::from(units) * u128::from(TIMER_TICKS.load(Ordering::Relaxed)) / 100_000;
+/// Interrupts the running processor at time `at`, or earlier: an alarm that is set and comes first stays, since setting one
+/// costs an exit to Xen.
+pub(crate) fn alarm_at(at: u64) {
+    let alarm = &processor::local().alarm;
+    let (now, set) = (now(), alarm.load(Ordering::Relaxed));
+    if set > now && set <= at {
+        return;
+    }
+    alarm.store(at.max(now + 1), Ordering::Relaxed);
+    let units = u128::from(at.saturating_sub(now));
+    let ticks = units * u128::from(TIMER_TICKS.load(Ordering::Relaxed)) / 100_000;
     apic::arm_timer(u32::try_from(ticks).unwrap_or(u32::MAX).max(1));
 }
 
@@ -89,5 +98,13 @@ const TICK: u64 = 100_000;
 
 /// Interrupts the running processor after a tick.
 pub(crate) fn start_ticks() {
-    alarm_in(TICK);
+    alarm_at(now() + TICK);
+}
+
+/// The alarm of the running processor came. An idle one needs no tick.
+pub(crate) fn ticked(local: &Local) {
+    local.alarm.store(0, Ordering::Relaxed);
+    if !local.idle.load(Ordering::Relaxed) {
+        start_ticks();
+    }
 }

@@ -222,13 +222,13 @@ fn interrupted(frame: &Frame) {
     paging::catch_up();
     match vector {
         apic::SPURIOUS => return,
-        apic::TIMER => super::time::start_ticks(),
+        apic::TIMER => super::time::ticked(local),
         _ => {}
     }
     if u32::from(vector) == harness::LINE_VECTOR {
         super::platform::line_came();
     }
-    apic::end(vector);
+    apic::end();
     if vector < apic::TIMER {
         harness::bare::interrupt(vector, frame.rip);
     } else {

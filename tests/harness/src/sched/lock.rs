@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use crate::host::processor::relax;
+use crate::host::processor::{HAND_OVER, relax};
 
 /// The lock. Does nothing in the deterministic mode, where one OS thread runs everything.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl KernelLock {
     pub(crate) fn breathe(&self, who: u32, turn: u32) {
         if self.parallel && (turn != 0 || self.waiting.load(Ordering::Relaxed) != 0) {
             self.release();
-            relax(turn.max(64));
+            relax(turn.max(HAND_OVER));
             self.acquire(who);
         }
     }

@@ -8,7 +8,7 @@
 //! virtual time on when every processor is idle and the platform has nothing to do. On bare metal the caller drives
 //! processor 0 and time is real.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{Sched, Stop};
 use crate::host::processor::{self, CALLER_IS_A_PROCESSOR, Processors, REAL_TIME};
@@ -19,8 +19,9 @@ use crate::kernel::Kernel;
 const MONITOR: u32 = 64;
 /// Real time without idleness after which a run is given up: 100 ns units.
 const STUCK: u64 = 300 * 10_000_000;
-/// How often processor 0 of a bare machine looks whether the test's condition has come true.
-const LOOK: u64 = 10_000;
+/// Longest wait of processor 0 of a bare machine between two looks at the test's condition; whoever else does something
+/// ends it.
+const LOOK: u64 = 100_000;
 
 /// State of the parallel mode.
 #[derive(Debug)]
@@ -30,10 +31,12 @@ pub(crate) struct Parallel {
     running: AtomicBool,
     /// The machine is being taken apart.
     ending: AtomicBool,
-    /// Processors that are not parked.
-    active: AtomicU32,
-    /// Processors that found nothing to do, one bit each.
+    /// Processors that are not parked, one bit each.
+    active: AtomicU64,
+    /// Processors that found nothing to do, one bit each; parked ones have it too.
     idle: AtomicU64,
+    /// A processor has done something since processor 0 of a bare machine last looked.
+    stirred: AtomicBool,
 }
 
 impl Parallel {
@@ -42,8 +45,9 @@ impl Parallel {
             processors: Processors::new(cpus),
             running: AtomicBool::new(false),
             ending: AtomicBool::new(false),
-            active: AtomicU32::new(0),
+            active: AtomicU64::new(0),
             idle: AtomicU64::new(0),
+            stirred: AtomicBool::new(false),
         }
     }
 
@@ -76,8 +80,9 @@ impl Sched {
         }
     }
 
-    fn wake_all(&self) {
-        for cpu in &self.cpus {
+    /// Wakes the processors that `chosen` names.
+    fn wake_each(&self, chosen: impl Fn(&super::cpu::Cpu) -> bool) {
+        for cpu in self.cpus.iter().filter(|cpu| chosen(cpu)) {
             self.wake(cpu.index);
         }
     }
@@ -96,51 +101,69 @@ impl Sched {
     pub(crate) fn end(&self) {
         if let Some(all) = &self.parallel {
             all.ending.store(true, Ordering::SeqCst);
-            self.wake_all();
+            self.wake_each(|_| true);
             all.processors.join();
         }
     }
 
-    /// What a real processor does for the life of the machine: NT processor `cpu`, whenever a run is under way.
+    /// What a real processor does for the life of the machine: NT processor `cpu`, whenever a run is under way and there is
+    /// something to do. Else it is parked, which costs a run neither a wake nor a wait.
     pub(crate) fn processor_main(&self, kernel: &Kernel, cpu: u32) {
         let Some(all) = &self.parallel else { return };
+        let own = &self.cpus[cpu as usize];
         context::enter(kernel, cpu, false);
         trap::watch(kernel);
+        let mut worked = false;
         while !all.ending() {
-            all.processors
-                .idle(cpu, None, &|| may_run(kernel, all) || all.ending());
-            all.active.fetch_add(1, Ordering::SeqCst);
-            // After the increment: whoever stops a run waits for it.
-            if may_run(kernel, all) {
-                self.lock.acquire(cpu);
-                self.drive(kernel, all, cpu);
-                self.lock.release();
+            all.idle.fetch_or(1 << cpu, Ordering::SeqCst);
+            // After the bit is set: who looks because of it sees that this one is idle.
+            if core::mem::take(&mut worked) {
+                self.stir(all);
             }
-            all.active.fetch_sub(1, Ordering::SeqCst);
+            all.processors.idle(cpu, None, &|| {
+                may_run(kernel, all) && own.can_run() || all.ending()
+            });
+            all.idle.fetch_and(!(1 << cpu), Ordering::SeqCst);
+            all.active.fetch_or(1 << cpu, Ordering::SeqCst);
+            // After the bit is set: whoever stops a run waits for it.
+            if may_run(kernel, all) && own.can_run() {
+                self.lock.acquire(cpu);
+                while may_run(kernel, all) && own.can_run() {
+                    self.run_cpu(kernel, own);
+                    self.lock.breathe(cpu, 0);
+                }
+                self.lock.release();
+                worked = true;
+            }
+            all.active.fetch_and(!(1 << cpu), Ordering::SeqCst);
         }
         context::leave();
     }
 
-    /// Runs NT processor `cpu` until the run is over. The kernel lock is held on entry and return.
-    fn drive(&self, kernel: &Kernel, all: &Parallel, cpu: u32) {
-        while may_run(kernel, all) {
-            self.drive_once(kernel, all, cpu, None);
+    /// Has processor 0 of a bare machine look at the test's condition: somebody has done something.
+    fn stir(&self, all: &Parallel) {
+        all.stirred.store(true, Ordering::SeqCst);
+        if CALLER_IS_A_PROCESSOR && all.idle.load(Ordering::SeqCst) & 1 != 0 {
+            self.wake(0);
         }
     }
 
-    fn drive_once(&self, kernel: &Kernel, all: &Parallel, cpu: u32, until: Option<u64>) {
-        let own = &self.cpus[cpu as usize];
+    /// Runs processor 0 of a bare machine once, or waits until `until` for something to do or to look at.
+    fn drive_once(&self, kernel: &Kernel, all: &Parallel, until: u64) {
+        let own = &self.cpus[0];
         if own.can_run() {
             self.run_cpu(kernel, own);
-            self.lock.breathe(cpu, 0);
+            self.lock.breathe(0, 0);
             return;
         }
-        all.idle.fetch_or(1 << cpu, Ordering::SeqCst);
+        all.idle.fetch_or(1, Ordering::SeqCst);
         self.lock.release();
-        all.processors
-            .idle(cpu, until, &|| own.can_run() || !may_run(kernel, all));
-        all.idle.fetch_and(!(1 << cpu), Ordering::SeqCst);
-        self.lock.acquire(cpu);
+        all.processors.idle(0, Some(until), &|| {
+            own.can_run() || all.stirred.load(Ordering::SeqCst) || !may_run(kernel, all)
+        });
+        all.stirred.store(false, Ordering::SeqCst);
+        all.idle.fetch_and(!1, Ordering::SeqCst);
+        self.lock.acquire(0);
     }
 
     /// Whether no processor has anything to do.
@@ -162,14 +185,15 @@ impl Sched {
         done: &mut dyn FnMut() -> bool,
     ) -> Result<(), Stop> {
         all.running.store(true, Ordering::SeqCst);
-        self.wake_all();
+        self.wake_each(super::cpu::Cpu::can_run);
         let result = if CALLER_IS_A_PROCESSOR {
             self.take_part(kernel, all, deadline, done)
         } else {
             self.monitor(kernel, all, deadline, done)
         };
         all.running.store(false, Ordering::SeqCst);
-        self.wake_all();
+        let active = all.active.load(Ordering::SeqCst);
+        self.wake_each(|cpu| active & (1 << cpu.index) != 0);
         let mut turn = 0;
         while all.active.load(Ordering::SeqCst) != 0 {
             processor::relax(turn);
@@ -263,8 +287,10 @@ impl Sched {
                 break Err(Stop::Idle);
             }
             let next = self.events.next_due().unwrap_or(u64::MAX);
-            let until = self.host_time(next.min(deadline.max(now)).min(now + LOOK));
-            self.drive_once(kernel, all, 0, Some(until));
+            // Past the deadline others have something to do still, and say when they are done.
+            let end = if now < deadline { deadline } else { u64::MAX };
+            let until = self.host_time(next.min(end).min(now + LOOK));
+            self.drive_once(kernel, all, until);
         };
         self.lock.release();
         result

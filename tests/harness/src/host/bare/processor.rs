@@ -57,9 +57,20 @@ impl Processors {
     }
 }
 
-/// One turn of a busy wait.
-pub(crate) fn relax(_turn: u32) {
-    host().relax();
+/// Turns of a busy wait before the rest of the time slice is given away: giving it away is a hypercall, and the other
+/// processor is often as quick.
+const PATIENCE: u32 = 64;
+
+/// Turn of a busy wait that lets another processor take what was just given back.
+pub(crate) const HAND_OVER: u32 = 0;
+
+/// Turn number `turn` of a busy wait.
+pub(crate) fn relax(turn: u32) {
+    if turn < PATIENCE {
+        core::hint::spin_loop();
+    } else {
+        host().relax();
+    }
 }
 
 /// The host's time, in 100 ns units.

@@ -85,6 +85,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Turn of a busy wait that lets another thread take what was just given back.
+pub(crate) const HAND_OVER: u32 = 64;
+
 /// Turn number `turn` of a busy wait.
 pub(crate) fn relax(turn: u32) {
     match turn {
