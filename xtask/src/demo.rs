@@ -12,10 +12,10 @@ use crate::{
 /// Options of `cargo xtask demo`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Queues of the vif: 4, with --xen 1, unless said otherwise.
-    #[arg(long)]
-    queues: Option<u16>,
-    /// Processors of the guest: 4, with --xen 1, unless said otherwise.
+    /// Queues of the vif.
+    #[arg(long, default_value_t = 4)]
+    queues: u16,
+    /// Processors of the guest: 4 unless said otherwise; with --xen as many as queues, for Linux 1.
     #[arg(long)]
     cpus: Option<u32>,
     /// Moves data for at least this many seconds, and at least 256 MiB each way.
@@ -50,6 +50,9 @@ struct RealXen {
     /// With --xen: MiB to move each way.
     #[arg(long, default_value_t = 16, requires = "xen")]
     mib: u32,
+    /// With --xen: so many runs, one after the other; each must pass.
+    #[arg(long, default_value_t = 1, requires = "xen")]
+    repeat: u32,
     /// With --xen: shows the consoles of dom0 and the guest as they come.
     #[arg(long, requires = "xen")]
     verbose: bool,
@@ -63,13 +66,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let real = &options.real;
     if real.xen {
         let load = Load {
-            queues: options.queues.unwrap_or(1).into(),
-            cpus: options.cpus.unwrap_or(1),
+            queues: options.queues.into(),
+            cpus: options.cpus.unwrap_or(match real.guest {
+                GuestKind::Drivers => options.queues.into(),
+                // docs/testing.md says why.
+                GuestKind::Linux => 1,
+            }),
             mib: real.mib,
             seed: options.seed,
             hvm: real.hvm,
         };
-        return xen::demo(&load, real.guest, real.verbose);
+        return xen::demo(&load, real.guest, real.repeat, real.verbose);
     }
     setup::run(if options.tap {
         Purpose::Test
@@ -85,7 +92,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     demo.env("NETFRONT_PACKAGE_DIR", build::package_dir());
     demo.arg("--out").arg(process::target_dir().join("demo"));
     for (name, value) in [
-        ("--queues", u64::from(options.queues.unwrap_or(4))),
+        ("--queues", u64::from(options.queues)),
         ("--cpus", u64::from(options.cpus.unwrap_or(4))),
         ("--seconds", options.seconds),
         ("--seed", options.seed),

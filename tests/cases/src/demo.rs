@@ -24,8 +24,6 @@ pub struct Plan {
     pub seed: u64,
     /// The longest it may take, seconds of the machine's time.
     pub seconds: u64,
-    /// Processors that [`rss::parameters`] was given: connections are dealt out to them evenly. 0: as it comes.
-    pub processors: u32,
 }
 
 /// What came of it.
@@ -53,6 +51,26 @@ pub fn transfer_while<M: Machine>(
     machine: &mut M,
     guest: &mut GuestStack,
     plan: &Plan,
+    meanwhile: impl FnMut(&mut GuestStack, &M),
+) -> Result<Outcome, String> {
+    both(machine, guest, plan, true, meanwhile)
+}
+
+/// As [`transfer_while`], of which only what comes from the peer.
+pub fn download_while<M: Machine>(
+    machine: &mut M,
+    guest: &mut GuestStack,
+    plan: &Plan,
+    meanwhile: impl FnMut(&mut GuestStack, &M),
+) -> Result<Outcome, String> {
+    both(machine, guest, plan, false, meanwhile)
+}
+
+fn both<M: Machine>(
+    machine: &mut M,
+    guest: &mut GuestStack,
+    plan: &Plan,
+    up: bool,
     mut meanwhile: impl FnMut(&mut GuestStack, &M),
 ) -> Result<Outcome, String> {
     let start = machine.system().harness().now();
@@ -60,13 +78,16 @@ pub fn transfer_while<M: Machine>(
     guest.stack.forget_streams();
     for number in 0..plan.connections {
         let seed = plan.seed.wrapping_mul(1000).wrapping_add(number);
-        let wanted = |hash: u32| match u64::from(plan.processors) {
+        let processors = guest.processors;
+        let wanted = |hash: u32| match u64::from(processors) {
             0 => true,
             some => u64::from(rss::entry(hash)) % some == number % some,
         };
-        for (port, end) in [(UPLOAD, End::Upload { seed }), (DOWNLOAD, End::Download)] {
-            guest.stack.call_on(plan.peer, port, end, bytes, wanted);
+        let stack = &mut guest.stack;
+        if up {
+            stack.call_on(plan.peer, UPLOAD, End::Upload { seed }, bytes, wanted);
         }
+        stack.call_on(plan.peer, DOWNLOAD, End::Download, bytes, wanted);
     }
     let ended = guest.try_run(machine, plan.seconds, |guest, machine| {
         meanwhile(guest, machine);
@@ -83,17 +104,10 @@ pub fn transfer_while<M: Machine>(
     if let Some(number) = progress.iter().position(|end| end.intact != Some(true)) {
         return Err(format!("stream {number}: the content hashes differ"));
     }
-    let moved = |first: usize| {
-        progress
-            .iter()
-            .skip(first)
-            .step_by(2)
-            .map(|s| s.moved)
-            .sum()
-    };
+    let each = bytes * plan.connections;
     Ok(Outcome {
-        sent: moved(0),
-        received: moved(1),
+        sent: if up { each } else { 0 },
+        received: each,
         ticks: machine.system().harness().now() - start,
     })
 }

@@ -19,7 +19,7 @@ mod table_changes;
 mod traffic;
 pub mod transfer;
 
-pub use demo::{Outcome, Plan, transfer, transfer_while};
+pub use demo::{Outcome, Plan, download_while, transfer, transfer_while};
 pub use interfaces::{Change, Interface, Interfaces, Shape};
 pub use smoltcp::wire::Ipv4Address;
 pub use stack::{End, Progress, Stack};

@@ -62,7 +62,7 @@ impl Setting {
             flags: 0,
             types: NETIF_TYPES,
             key: KEY,
-            table: processors.iter().copied().cycle().take(ENTRIES).collect(),
+            table: dealt(processors),
             default: processors[0],
         }
     }
@@ -142,7 +142,17 @@ pub fn parameters(processors: &[u8]) -> Vec<u8> {
     Setting::new(&numbers).bytes()
 }
 
-/// The table entry of a hash, in the table of [`parameters`]; entry N holds processor N modulo their number.
+fn dealt<T: Copy>(processors: &[T]) -> Vec<T> {
+    processors.iter().copied().cycle().take(ENTRIES).collect()
+}
+
+/// The table of [`parameters`]: entry N holds processor N modulo their number.
+#[must_use]
+pub fn table(processors: &[u8]) -> Vec<u8> {
+    dealt(processors)
+}
+
+/// The entry of a hash in that table.
 #[must_use]
 pub const fn entry(hash: u32) -> u32 {
     hash % ENTRIES as u32

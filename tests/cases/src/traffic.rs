@@ -47,6 +47,17 @@ pub struct Track {
 }
 
 impl Track {
+    #[cfg(test)]
+    pub(crate) fn at(hash: u32, cpu: u32, time: u64) -> Self {
+        Self {
+            frames: 1,
+            cpu,
+            moves: 0,
+            time,
+            hash: (hash.into(), 1),
+        }
+    }
+
     /// The hash of the last frame.
     #[must_use]
     pub fn hash(&self) -> u32 {
@@ -63,6 +74,9 @@ pub struct GuestStack {
     pub device: DeviceId,
     /// Its number in XenStore.
     pub handle: u32,
+    /// Processors that [`crate::rss::parameters`] was given: the connections of transfers are dealt out to them evenly. 0: as
+    /// it comes.
+    pub processors: u32,
     /// What moved.
     pub moved: Moved,
 }
@@ -75,6 +89,7 @@ impl GuestStack {
             stack,
             device,
             handle,
+            processors: 0,
             moved: Moved {
                 sent: 0,
                 failed: 0,

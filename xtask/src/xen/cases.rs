@@ -155,7 +155,12 @@ pub(super) fn demo(kind: GuestKind, load: &Load) -> Case {
 }
 
 fn demo_named(kind: GuestKind, name: &str, load: Load) -> Builder {
-    Builder::new(kind, name, "demo", load).steps([
+    traffic(kind, name, "demo", load)
+}
+
+/// A guest that moves data by itself and then reports.
+fn traffic(kind: GuestKind, name: &str, run: &str, load: Load) -> Builder {
+    Builder::new(kind, name, run, load).steps([
         Step::KeepAlive { vif: 0 },
         Step::Event {
             name: "report".to_owned(),
@@ -201,6 +206,11 @@ pub(super) fn matrix(kind: GuestKind, seed: u64, hvm: bool) -> Vec<Case> {
             .steps([ping(8900)])
             .finish(),
     ]);
+    if kind == GuestKind::Drivers {
+        // Long enough for dozens of tables.
+        let long = Load { mib: 8, ..wide };
+        cases.push(traffic(kind, "rss", "rss", long).finish());
+    }
     cases.extend(changes(kind, wide));
     if hvm && kind == GuestKind::Drivers {
         cases.extend(platform_device(kind, wide));

@@ -37,6 +37,7 @@ pub(super) fn gather(events: &[Line], guest: GuestKind) -> Value {
                     report["per_queue"] = json!(observed.queues);
                 }
                 report["dom0"]["interrupts"] = json!(observed.interrupts);
+                report["dom0"]["hashing"] = json!(observed.hashing);
             }
             Event::Done {
                 note: Some(note), ..
@@ -63,7 +64,7 @@ fn push(list: &mut Value, value: Value) {
     }
 }
 
-/// Prints the queues as netback saw them, and what else dom0 counted.
+/// Prints the queues as the driver and as netback saw them, and what else dom0 counted.
 pub(super) fn print_table(report: &Value) {
     println!(
         "Xen {}, Linux {} in dom0, {} queues, integrity: {}",
@@ -72,7 +73,21 @@ pub(super) fn print_table(report: &Value) {
         report["queues"],
         text(&report["integrity"])
     );
-    println!("queue    tx slots    rx slots  tx events  rx events");
+    if report["guest"] == "drivers" {
+        println!("queue  cpu  tx packets  rx packets      events");
+        for queue in report["per_queue"].as_array().into_iter().flatten() {
+            println!(
+                "{:>5} {:>4} {:>11} {:>11} {:>11}",
+                queue["queue"].to_string(),
+                queue["cpu"].to_string(),
+                queue["tx_packets"].to_string(),
+                queue["rx_packets"].to_string(),
+                queue["events"].to_string(),
+            );
+        }
+        println!("hash: {}", report["hash"]);
+    }
+    println!("dom0:    tx slots    rx slots  tx events  rx events");
     for queue in report["dom0"]["queues"].as_array().into_iter().flatten() {
         println!(
             "{:>5}  {:>10}  {:>10} {:>10} {:>10}",

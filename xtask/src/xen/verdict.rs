@@ -1,14 +1,21 @@
 //! What must be true of what happened in a case.
 
+use std::collections::BTreeSet;
+
 use dom0::{
-    event::{Event, Line, Observed},
+    event::{Event, Hashing, Line, Observed},
     plan::Case,
 };
 use serde_json::Value;
 
+use super::cases::Load;
+
 /// netback's counters that only move when something is wrong with what the guest sent, or with what it
 /// asked for. (`tx_zerocopy_fail` counts copies of packets that dom0 itself receives.)
 const NETBACK_ERRORS: &[&str] = &["tx_frag_overflow", "rx_gso_checksum_fixup"];
+
+/// Hashes that must have been checked for each MiB the demo moves: 20,000 in all.
+const HASHES: u64 = 1250;
 
 /// Counters of the device that must stay 0.
 const LINK_ERRORS: &[&str] = &[
@@ -22,6 +29,9 @@ const LINK_ERRORS: &[&str] = &[
     "tx_carrier_errors",
 ];
 
+/// Label of the observation at the end of a case, while the guest is still connected.
+const END: &str = "end";
+
 /// All that is wrong with a case.
 ///
 /// # Errors
@@ -30,6 +40,7 @@ pub(super) fn of(case: &Case, events: &[Line]) -> Result<(), Vec<String>> {
     let mut problems = Vec::new();
     let mut finished = false;
     let mut ended = false;
+    let (mut report, mut hashing) = (None, None);
     for line in events.iter().filter(|line| line.case == case.name) {
         match &line.event {
             Event::Finished { failure, left } => {
@@ -44,13 +55,25 @@ pub(super) fn of(case: &Case, events: &[Line]) -> Result<(), Vec<String>> {
                         .map(|line| format!("dom0's kernel log: {line}")),
                 );
             }
-            Event::Observed(observed) => problems.extend(errors_counted(observed)),
+            Event::Observed(observed) => {
+                problems.extend(errors_counted(observed));
+                if observed.label == END {
+                    hashing.clone_from(&observed.hashing);
+                }
+            }
             Event::Guest { said } => {
+                if said["event"] == "report" {
+                    report = Some(said);
+                }
                 ended |= said["event"] == "end";
                 problems.extend(guest_problem(said));
             }
             _ => {}
         }
+    }
+    if let Some(report) = report {
+        problems.extend(queue_problems(report));
+        problems.extend(hash_problems(report, hashing.as_ref()));
     }
     if !finished {
         problems.push("did not finish".to_owned());
@@ -74,6 +97,103 @@ fn guest_problem(said: &Value) -> Option<String> {
     bad.then(|| format!("guest: {said}"))
 }
 
+/// With RSS, every queue must have had traffic both ways.
+fn queue_problems(report: &Value) -> Vec<String> {
+    if report["rss"].is_null() {
+        return Vec::new();
+    }
+    let queues = report["per_queue"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let mut problems = Vec::new();
+    if queues.len() as u64 != report["queues"] {
+        let count = queues.len();
+        problems.push(format!(
+            "{} queues, {count} in the report",
+            report["queues"]
+        ));
+    }
+    for queue in queues {
+        for way in ["tx_packets", "rx_packets"] {
+            if queue[way].as_u64().is_none_or(|count| count == 0) {
+                problems.push(format!("{way} of queue {}: {}", queue["queue"], queue[way]));
+            }
+        }
+    }
+    problems
+}
+
+/// Hashes must be right, and where they are negotiated netback must have been told what RSS was set to.
+fn hash_problems(report: &Value, hashing: Option<&Hashing>) -> Vec<String> {
+    let hash = &report["hash"];
+    let mut problems = Vec::new();
+    if hash["mismatches"] != 0 {
+        problems.push(format!("hash mismatches: {}", hash["mismatches"]));
+    }
+    if report["rss"].is_null() || hash["negotiated"] != true {
+        return problems;
+    }
+    let Some(hashing) = hashing else {
+        problems.push("hashes are negotiated, and netback shows nothing of it".to_owned());
+        return problems;
+    };
+    if hashing.algorithm != "TOEPLITZ" {
+        problems.push(format!("netback's algorithm is {}", hashing.algorithm));
+    }
+    if report["rss"]["key"] != hashing.key {
+        problems.push(format!("netback's key is {}", hashing.key));
+    }
+    problems.extend(mapping_problem(report, &hashing.mapping));
+    problems
+}
+
+/// netback maps to queues, the table to processors: each entry's queue must be on the entry's processor, unless there are more
+/// processors than queues.
+fn mapping_problem(report: &Value, mapping: &[u32]) -> Option<String> {
+    let table: Vec<u64> = numbers(&report["rss"]["table"]);
+    let named: BTreeSet<u64> = table.iter().copied().collect();
+    if report["queues"].as_u64() < Some(named.len() as u64) && mapping.len() == table.len() {
+        return None;
+    }
+    let processor = |queue: &u32| report["per_queue"][*queue as usize]["cpu"].as_u64();
+    let processors: Vec<Option<u64>> = mapping.iter().map(processor).collect();
+    let same = table.iter().copied().map(Some).eq(processors);
+    (!same).then(|| format!("netback's mapping {mapping:?} is not the table {table:?}"))
+}
+
+fn numbers(list: &Value) -> Vec<u64> {
+    let list = list.as_array().into_iter().flatten();
+    list.filter_map(Value::as_u64).collect()
+}
+
+/// What must be true of the demo beside all that: the queues that were asked for, hashes negotiated for more than one, and
+/// enough of them checked.
+///
+/// # Errors
+/// What is wrong, one text each.
+pub(super) fn of_demo(report: &Value, load: &Load) -> Result<(), Vec<String>> {
+    let mut problems = Vec::new();
+    if report["queues"] != load.queues {
+        problems.push(format!("{} queues, not {}", report["queues"], load.queues));
+    }
+    if load.queues > 1 {
+        if report["hash"]["negotiated"] != true {
+            problems.push("no hash is negotiated".to_owned());
+        }
+        for name in ["checked", "told"] {
+            let count = report["hash"][name].as_u64().unwrap_or(0);
+            if count < HASHES * u64::from(load.mib) {
+                problems.push(format!("hashes {name}: {count}, too few"));
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
+}
+
 fn errors_counted(observed: &Observed) -> Vec<String> {
     let netback = NETBACK_ERRORS
         .iter()
@@ -90,10 +210,10 @@ fn errors_counted(observed: &Observed) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use dom0::event::{Event, Line, Observed};
-    use serde_json::json;
+    use dom0::event::{Event, Hashing, Line, Observed};
+    use serde_json::{Value, json};
 
-    use super::{super::GuestKind, super::cases, of};
+    use super::{super::GuestKind, super::cases, Load, of, of_demo};
 
     fn line(event: Event) -> Line {
         Line {
@@ -103,7 +223,7 @@ mod tests {
         }
     }
 
-    fn said(value: serde_json::Value) -> Line {
+    fn said(value: Value) -> Line {
         line(Event::Guest { said: value })
     }
 
@@ -164,5 +284,87 @@ mod tests {
         let mut events = good();
         events.remove(3);
         assert!(judge(&events).is_err());
+    }
+
+    /// A report of two queues, and what netback shows.
+    fn scaled() -> (Value, Hashing) {
+        let queue = |number: u32, cpu: u32| json!({"queue": number, "cpu": cpu, "tx_packets": 9, "rx_packets": 8});
+        let report = json!({
+            "event": "report",
+            "integrity": "ok",
+            "queues": 2,
+            "hash": {"negotiated": true, "mismatches": 0, "checked": 20_000, "told": 20_000},
+            "per_queue": [queue(0, 1), queue(1, 0)],
+            "rss": {"key": "6d5a", "table": [0, 1, 1, 0]},
+        });
+        let hashing = Hashing {
+            algorithm: "TOEPLITZ".to_owned(),
+            types: vec!["IPv4".to_owned()],
+            key: "6d5a".to_owned(),
+            mapping: vec![1, 0, 0, 1],
+        };
+        (report, hashing)
+    }
+
+    fn judge_scaled(report: &Value, hashing: Option<Hashing>) -> Result<(), Vec<String>> {
+        let mut events = good();
+        events.insert(1, said(report.clone()));
+        events.insert(
+            2,
+            line(Event::Observed(Observed {
+                label: "end".to_owned(),
+                hashing,
+                ..Observed::default()
+            })),
+        );
+        judge(&events)
+    }
+
+    #[test]
+    fn netback_must_hash_as_rss_was_set() {
+        let (report, hashing) = scaled();
+        assert_eq!(judge_scaled(&report, Some(hashing.clone())), Ok(()));
+        assert!(judge_scaled(&report, None).is_err());
+        let wrong: [fn(&mut Hashing); 4] = [
+            |h| h.algorithm = "NONE".to_owned(),
+            |h| h.key = "6d5b".to_owned(),
+            |h| h.mapping[2] = 1,
+            |h| h.mapping.truncate(3),
+        ];
+        for (number, change) in wrong.into_iter().enumerate() {
+            let mut changed = hashing.clone();
+            change(&mut changed);
+            assert!(judge_scaled(&report, Some(changed)).is_err(), "{number}");
+        }
+        let wrong: [fn(&mut Value); 4] = [
+            |r| r["hash"]["mismatches"] = json!(1),
+            |r| r["per_queue"][1]["rx_packets"] = json!(0),
+            |r| r["per_queue"][0]["tx_packets"] = json!(0),
+            |r| r["queues"] = json!(3),
+        ];
+        for (number, change) in wrong.into_iter().enumerate() {
+            let mut changed = report.clone();
+            change(&mut changed);
+            let judged = judge_scaled(&changed, Some(hashing.clone()));
+            assert!(judged.is_err(), "{number}");
+        }
+    }
+
+    #[test]
+    fn the_demo_needs_its_queues_and_enough_hashes() {
+        let (report, _) = scaled();
+        let load = Load {
+            queues: 2,
+            cpus: 2,
+            mib: 16,
+            seed: 1,
+            hvm: false,
+        };
+        assert_eq!(of_demo(&report, &load), Ok(()));
+        assert!(of_demo(&report, &Load { queues: 4, ..load }).is_err());
+        assert!(of_demo(&report, &Load { mib: 17, ..load }).is_err());
+        let mut none = report;
+        none["hash"]["negotiated"] = json!(false);
+        assert!(of_demo(&none, &load).is_err());
     }
 }

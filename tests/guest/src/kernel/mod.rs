@@ -32,6 +32,7 @@ mod run;
 mod smp;
 mod start_info;
 mod time;
+mod traffic;
 mod traps;
 mod xen;
 

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use cases::{GuestStack, Ipv4Address, Machine, Outcome, Plan, Stack, System, rss};
+use cases::{GuestStack, Ipv4Address, Machine, Stack, System, rss};
 use guest::archive;
 use guest::command_line::{Case, Settings};
 use harness::{DeviceId, Harness, SECOND, Stop, Value};
@@ -20,9 +20,6 @@ use super::print;
 pub(super) const WINDOW: usize = 64 * 1024;
 /// How long a vif may take to connect, seconds.
 pub(super) const CONNECT: u64 = 60;
-/// How long nothing must come before the guest ends, and how long it waits for that at most, seconds.
-const QUIET: u64 = 2;
-const LONGEST_STAY: u64 = 60;
 
 pub(super) type Result<T> = core::result::Result<T, String>;
 
@@ -105,9 +102,9 @@ pub(super) fn run(
     }
     let result = match settings.case {
         Case::Kernel | Case::Boot => connect(&mut guest, settings).map(|_| ()),
-        Case::Demo => demo(&mut guest, settings),
+        Case::Demo => super::traffic::run(&mut guest, settings, false),
+        Case::Rss => super::traffic::run(&mut guest, settings, true),
         Case::Hotplug => super::hotplug::run(&mut guest, settings),
-        Case::Rss => Err("this case is not there yet".to_string()),
     };
     result?;
     guest.system.tear_down();
@@ -140,7 +137,7 @@ pub(super) fn queues(system: &System) -> u32 {
 }
 
 /// Waits for the first vif to connect, and turns RSS on.
-fn connect(guest: &mut Guest, settings: &Settings) -> Result<GuestStack> {
+pub(super) fn connect(guest: &mut Guest, settings: &Settings) -> Result<GuestStack> {
     let end = guest.system.harness.now() + CONNECT * SECOND;
     let device = loop {
         if let Some(device) = connected(&guest.system) {
@@ -156,9 +153,7 @@ fn connect(guest: &mut Guest, settings: &Settings) -> Result<GuestStack> {
     let queues = queues(&guest.system);
     tell(&json!({"event": "connected", "vif": 0, "queues": queues, "mac": text_of(mac)}));
     if queues > 1 {
-        let most = settings.queues.min(settings.cpus);
-        let processors: alloc::vec::Vec<u8> =
-            (0..most).filter_map(|cpu| u8::try_from(cpu).ok()).collect();
+        let processors: alloc::vec::Vec<u8> = (0..processors(settings)).collect();
         let status = guest.system.set_rss(device, &processors);
         print!(
             "RSS on processors {processors:?}: {:#x}\n",
@@ -172,7 +167,16 @@ fn connect(guest: &mut Guest, settings: &Settings) -> Result<GuestStack> {
         WINDOW,
         settings.seed,
     );
-    Ok(GuestStack::new(stack, device, 0))
+    let mut stack = GuestStack::new(stack, device, 0);
+    if queues > 1 {
+        stack.processors = processors(settings).into();
+    }
+    Ok(stack)
+}
+
+/// Processors that RSS deals flows out to.
+pub(super) fn processors(settings: &Settings) -> u8 {
+    u8::try_from(settings.queues.min(settings.cpus)).unwrap_or(u8::MAX)
 }
 
 /// The first device whose link is up.
@@ -187,68 +191,4 @@ fn connected(system: &System) -> Option<DeviceId> {
 pub(super) fn text_of(mac: [u8; 6]) -> String {
     let bytes = mac.map(|byte| format!("{byte:02x}"));
     bytes.join(":")
-}
-
-fn demo(guest: &mut Guest, settings: &Settings) -> Result<()> {
-    let mut stack = connect(guest, settings)?;
-    let queues = queues(&guest.system);
-    let plan = Plan {
-        peer: Ipv4Address::from(settings.peer),
-        bytes: u64::from(settings.mib) << 20,
-        connections: u64::from(settings.queues),
-        seed: settings.seed,
-        seconds: u64::from(settings.seconds),
-        processors: if queues > 1 {
-            settings.queues.min(settings.cpus)
-        } else {
-            0
-        },
-    };
-    let outcome = cases::transfer(guest, &mut stack, &plan);
-    let (result, detail) = match &outcome {
-        Ok(moved) => ("ok", format!("{moved:?}")),
-        Err(error) => ("failed", error.clone()),
-    };
-    tell(&json!({"event": "case", "name": "demo", "result": result, "detail": detail}));
-    report(guest, &stack, queues, &outcome);
-    stay(guest, &mut stack);
-    outcome.map(|_| ())
-}
-
-fn report(guest: &Guest, stack: &GuestStack, queues: u32, outcome: &Result<Outcome>) {
-    let counters = guest.system.protocol(stack.device).counters();
-    let ticks = outcome.as_ref().map_or(0, |outcome| outcome.ticks);
-    let hashed = stack.moved.hashes > 0;
-    let milliseconds = u32::try_from(ticks / 10_000).unwrap_or(u32::MAX);
-    tell(&json!({
-        "event": "report",
-        "queues": queues,
-        "seconds": f64::from(milliseconds) / 1000.0,
-        "integrity": outcome.as_ref().map_or_else(Clone::clone, |_| "ok".to_string()),
-        "hash": {
-            "algorithm": if hashed { "toeplitz" } else { "none" },
-            "negotiated": hashed,
-            "mismatches": stack.moved.hash_mismatches,
-        },
-        "tx": {"bytes": counters.sent_bytes, "packets": counters.sent_frames},
-        "rx": {"bytes": counters.received_bytes, "packets": counters.received_frames},
-        "hypercalls": null,
-        "failed_sends": counters.failed_sends,
-        "rx_packets_by_cpu": stack.moved.received,
-    }));
-}
-
-/// Answers pings until nothing comes any more.
-fn stay(guest: &mut Guest, stack: &mut GuestStack) {
-    stack.stack.forget_streams();
-    let start = guest.system.harness.now();
-    let mut last = (start, 0);
-    stack.try_run(guest, LONGEST_STAY, |stack, guest| {
-        let now = guest.system.harness.now();
-        let received: u64 = stack.moved.received.iter().sum();
-        if received != last.1 {
-            last = (now, received);
-        }
-        now > last.0 + QUIET * SECOND
-    });
 }
