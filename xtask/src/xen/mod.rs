@@ -70,6 +70,9 @@ pub(crate) struct Options {
     /// Run all that many times.
     #[arg(long, default_value_t = 1)]
     repeat: u32,
+    /// Name of the folder in target/xen, to which the number of the round is added.
+    #[arg(long, default_value = "matrix")]
+    name: String,
     /// Seed of the transfers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -110,7 +113,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if options.repeat > 1 {
             eprintln!("==> round {round} of {}", options.repeat);
         }
-        let (_, results) = bed.run(&format!("matrix-{round}"), &plan, options.verbose)?;
+        let name = format!("{}-{round}", options.name);
+        let (_, results) = bed.run(&name, &plan, options.verbose)?;
         for (case, result) in &results {
             tally += Tally::one(result.is_ok());
             match result {
