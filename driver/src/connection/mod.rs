@@ -361,6 +361,10 @@ impl<'a> Worker<'a> {
         }
         let Some(backend) = &self.backend else { return };
         match store::state(bus, &backend.path, irql) {
+            Ok(Some(XenbusState::CONNECTED)) if self.allows_fewer_queues(irql) => {
+                nt::log_warn!("another backend is there, with fewer queues: connecting anew");
+                self.feed(Event::Reconnect, irql);
+            }
             Ok(Some(state)) => {
                 if state == XenbusState::CLOSED {
                     let online = store::is_online(bus, &backend.path, irql);
@@ -371,6 +375,20 @@ impl<'a> Worker<'a> {
             Ok(None) => self.feed(Event::BackendGone, irql),
             Err(error) => nt::log_warn!("the backend's state cannot be read: {error:?}"),
         }
+    }
+
+    /// Whether the backend allows fewer queues than are in use: it is not the one they were connected to.
+    ///
+    /// A netback that is loaded again takes a frontend that shows Connected for its own. It refuses more queues than it
+    /// has, and shows Connected all the same: the states before that may be gone when they are looked at.
+    fn allows_fewer_queues(&self, irql: &Passive<'_>) -> bool {
+        let Some(backend) = self.backend.as_ref().filter(|_| self.traffic) else {
+            return false;
+        };
+        let (bus, frontend) = (self.adapter.bus(), self.adapter.frontend());
+        let queues = u16::try_from(self.queues).unwrap_or(u16::MAX);
+        store::terms(bus, frontend, &backend.path, queues, irql)
+            .is_ok_and(|terms| terms.backend.max_queues < queues)
     }
 
     /// Gives the machine an event and does what it says, until nothing is left to do.

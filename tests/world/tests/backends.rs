@@ -290,3 +290,26 @@ fn a_backend_that_never_reconnects_costs_time_and_no_more() {
     assert!(said(&world, "Timeout") > 0, "{}", world.story());
     ends(world);
 }
+
+/// netback that is loaded again takes a frontend that shows Connected for its own: if it allows fewer queues than the
+/// frontend has, it says so, serves none, and shows Connected. What it showed in between nobody may have seen. A guest
+/// that only waits for frames would wait for ever.
+#[test]
+fn a_backend_that_allows_fewer_queues_than_are_in_use_is_connected_anew() {
+    let builder = World::builder().cpus(4).seed(7900);
+    let (mut world, peer) = connected_small(builder, 4, WINDOW);
+    carries(&mut world, &peer, 5001);
+    world.xen(|xen| {
+        let limit = "/local/domain/0/backend/vif/1/0/multi-queue-max-queues";
+        xen.store.write(limit, "1");
+        xen.store.write(STATE, "4");
+    });
+    world.wait_for(30, "there is still more than one queue", |xen| {
+        let vif = xen.vifs.get(&0);
+        vif.is_some_and(|vif| vif.backend.queue_count() == 1)
+    });
+    world.wait_connected(0);
+    world.settle();
+    carries(&mut world, &peer, 5003);
+    ends(world);
+}
