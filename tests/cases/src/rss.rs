@@ -18,7 +18,7 @@ pub const KEY: [u8; 40] = [
     0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
 ];
 /// Entries of the longest table, and bytes of each (`PROCESSOR_NUMBER`).
-const ENTRIES: usize = 128;
+const ENTRIES: u8 = 128;
 const ENTRY: usize = 4;
 /// Bytes of the fixed part, revision 3.
 const HEAD: usize = 44;
@@ -143,7 +143,12 @@ pub fn parameters(processors: &[u8]) -> Vec<u8> {
 }
 
 fn dealt<T: Copy>(processors: &[T]) -> Vec<T> {
-    processors.iter().copied().cycle().take(ENTRIES).collect()
+    processors
+        .iter()
+        .copied()
+        .cycle()
+        .take(ENTRIES.into())
+        .collect()
 }
 
 /// The table of [`parameters`]: entry N holds processor N modulo their number.
@@ -154,8 +159,8 @@ pub fn table(processors: &[u8]) -> Vec<u8> {
 
 /// The entry of a hash in that table.
 #[must_use]
-pub const fn entry(hash: u32) -> u32 {
-    hash % ENTRIES as u32
+pub fn entry(hash: u32) -> u32 {
+    hash % u32::from(ENTRIES)
 }
 
 /// What of a frame may be hashed.
@@ -256,9 +261,11 @@ impl Flow {
     /// The flow in the other direction.
     #[must_use]
     pub fn reversed(&self) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.bytes;
+        let mut bytes = self.bytes;
+        bytes[..8].rotate_left(4);
+        bytes[8..].rotate_left(2);
         Self {
-            bytes: [e, f, g, h, a, b, c, d, k, l, i, j],
+            bytes,
             tcp: self.tcp,
         }
     }

@@ -97,11 +97,11 @@ impl TableChanges {
         if let Some(trouble) = &self.trouble {
             return Err(trouble.clone());
         }
-        let moves: u64 = moved.flows.values().map(|track| track.moves).sum();
-        if self.changes < 2 || self.landed < self.changes || moves < self.changes {
+        let followed: u64 = moved.flows.values().map(|track| track.moves).sum();
+        if self.changes < 2 || self.landed < self.changes || followed < self.changes {
             let (changes, landed) = (self.changes, self.landed);
             return Err(format!(
-                "{changes} changes, {landed} flows looked at, {moves} moves: too few"
+                "{changes} changes, {landed} flows looked at, {followed} moves: too few"
             ));
         }
         Ok(())

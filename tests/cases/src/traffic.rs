@@ -163,7 +163,8 @@ impl GuestStack {
             return;
         };
         let info = frame.slot(ndis_sys::NetBufferListHashInfo);
-        if info & 0xFF == 0 {
+        let hash_function = info & 0xFF;
+        if hash_function == 0 {
             self.moved.flows.remove(&flow);
             return;
         }

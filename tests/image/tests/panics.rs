@@ -109,7 +109,7 @@ fn location(image: &Image<'_>, rva: u32) -> Option<String> {
     let name = std::str::from_utf8(bytes).ok()?;
     name.split('\0')
         .next()
-        .filter(|name| name.ends_with(".rs"))
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "rs"))
         .map(|name| format!("{name}:{line}"))
 }
 
@@ -144,12 +144,12 @@ fn calls(
             continue;
         }
         let ip = u32::try_from(instruction.ip()).unwrap_or(0);
-        let caller = symbols.at_or_before(ip).map_or("?", |(_, name)| name);
+        let function = symbols.at_or_before(ip).map_or("?", |(_, name)| name);
         // Those that panic call each other, and in the end the driver's own handler.
-        if PANICS.iter().any(|part| caller.contains(part)) {
+        if PANICS.iter().any(|part| function.contains(part)) {
             continue;
         }
-        found.insert((caller.to_owned(), callee.to_owned(), place.clone()));
+        found.insert((function.to_owned(), callee.to_owned(), place.clone()));
     }
 }
 

@@ -54,17 +54,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         _ => test_signer()?,
     };
     let (root, target) = (process::root(), process::target_dir());
-    let folder = match &options.out {
-        Some(out) => {
-            build::compile(&root, &target)?;
-            let out = std::path::absolute(out)?;
-            build::collect(&target, &out)?;
-            out
-        }
-        None => {
-            build::drivers(&root, &target)?;
-            build::package_dir()
-        }
+    let folder = if let Some(out) = &options.out {
+        build::compile(&root, &target)?;
+        let out = std::path::absolute(out)?;
+        build::collect(&target, &out)?;
+        out
+    } else {
+        build::drivers(&root, &target)?;
+        build::package_dir()
     };
     for file in assemble(&folder, &signer)? {
         println!("{} ({} bytes)", file.display(), fs::metadata(&file)?.len());

@@ -9,6 +9,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 use ndis_sys::{self as sys, NDIS_RSS_PROCESSOR, NDIS_RSS_PROCESSOR_INFO as Info, NDIS_STATUS};
 
 use super::adapter::{self, Adapter};
@@ -88,7 +89,7 @@ impl Numa {
     /// Up to `most` of `all`, with their distance from `preferred`, or from the adapter's slot if there is no such node.
     fn choose(
         self,
-        all: impl Iterator<Item = u32> + Clone,
+        all: &RangeInclusive<u32>,
         most: usize,
         (profile, preferred): (i32, u16),
         cpus: u32,
@@ -151,7 +152,7 @@ impl RssSet {
         let node = u16::try_from(keyword("*NumaNodeId", 0xFFFF)).unwrap_or(0xFFFF);
         let profile = keyword("*RSSProfile", 4).cast_signed();
         let all = base..=last.max(base);
-        let processors = settings.numa.choose(all, most, (profile, node), cpus);
+        let processors = settings.numa.choose(&all, most, (profile, node), cpus);
         Self {
             base,
             last,
@@ -227,13 +228,13 @@ mod tests {
             near: 2,
         };
         let take = |profile, node| {
-            let chosen = numa.choose(0..=7, 4, (profile, node), 8);
+            let chosen = numa.choose(&(0..=7), 4, (profile, node), 8);
             chosen.iter().map(|(index, _)| *index).collect::<Vec<_>>()
         };
         assert_eq!(take(sys::NdisRssProfileClosest, 0xFFFF), [2, 3, 4, 5]);
         assert_eq!(take(sys::NdisRssProfileClosest, 0), [0, 1, 2, 3]);
         assert_eq!(take(sys::NdisRssProfileNumaStatic, 0), [0, 2, 4, 6]);
-        let all = Numa::default().choose(3..=5, 8, (sys::NdisRssProfileClosest, 9), 8);
+        let all = Numa::default().choose(&(3..=5), 8, (sys::NdisRssProfileClosest, 9), 8);
         assert_eq!(all, [(3, 0), (4, 0), (5, 0)]);
     }
 

@@ -68,7 +68,7 @@ impl KernelLock {
     pub(crate) fn breathe(&self, who: u32, turn: u32) {
         if self.parallel && (turn != 0 || self.waiting.load(Ordering::Relaxed) != 0) {
             self.release();
-            relax(turn.max(HAND_OVER));
+            relax(turn.saturating_add(HAND_OVER));
             self.acquire(who);
         }
     }

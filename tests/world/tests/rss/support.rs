@@ -325,7 +325,7 @@ impl Bench {
     }
 
     /// The vif's address.
-    pub(crate) fn mac(&self) -> [u8; 6] {
+    pub(crate) fn mac() -> [u8; 6] {
         World::vif_config(Preset::Linux, 0).mac
     }
 

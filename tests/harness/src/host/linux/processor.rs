@@ -75,7 +75,7 @@ impl Processors {
     /// Waits until every body has returned.
     pub(crate) fn join(&self) {
         for thread in core::mem::take(&mut *lock(&self.threads)) {
-            // A body does not panic: panic = "abort".
+            // A body that panics ends the program, or its test.
             drop(thread.join());
         }
     }
