@@ -12,6 +12,7 @@ mod coalesced;
 mod content;
 mod demo;
 mod interfaces;
+pub mod offloads;
 pub mod rss;
 mod stack;
 mod system;
@@ -21,6 +22,7 @@ pub mod transfer;
 
 pub use demo::{Outcome, Plan, download_while, transfer, transfer_while};
 pub use interfaces::{Change, Interface, Interfaces, Shape};
+pub use large_frames::Use;
 pub use smoltcp::wire::Ipv4Address;
 pub use stack::{End, Progress, Stack};
 pub use system::{Below, Child, System};

@@ -381,6 +381,11 @@ impl Stack {
         self.frames.made.pop_front()
     }
 
+    /// As [`Stack::next_frame`], with these offloads used.
+    pub fn next_send(&mut self, wanted: large_frames::Use) -> Option<large_frames::Outgoing> {
+        large_frames::outgoing(&mut self.frames.made, wanted)
+    }
+
     /// Frames that wait to be sent.
     pub fn frames_waiting(&self) -> usize {
         self.frames.made.len()

@@ -1,16 +1,20 @@
 //! TCP above the driver: the guest's stack, on top of NDIS's protocol interface.
 
 use alloc::collections::BTreeMap;
+use alloc::vec;
 use alloc::vec::Vec;
 
-use harness::ndis::{Frame, Received, SendList, SendOptions};
+use harness::ndis::{Frame, Layout, Received, SendList, SendOptions};
 use harness::{DeviceId, SECOND};
+use large_frames::Use;
 
 use crate::Machine;
 use crate::coalesced;
 use crate::rss::Flow;
 use crate::stack::Stack;
 
+/// Bit of the checksum slot of a received frame: its TCP checksum is right.
+const TCP_GOOD: u64 = 1 << 3;
 /// Frames given to the driver in one chain.
 const CHAIN: usize = 32;
 
@@ -29,6 +33,18 @@ pub struct Moved {
     pub hash_mismatches: u64,
     /// What was seen of each flow whose frames came with a hash.
     pub flows: BTreeMap<Flow, Track>,
+    /// Large sends.
+    pub large_sends: u64,
+    /// Their segments.
+    pub large_segments: u64,
+    /// Coalesced units received.
+    pub units: u64,
+    /// Their segments.
+    pub unit_segments: u64,
+    /// Frames sent whose checksum was left to the card; large sends too.
+    pub blank: u64,
+    /// Frames received whose TCP checksum the card said is right.
+    pub verified: u64,
 }
 
 /// Where the frames of a flow came.
@@ -79,6 +95,8 @@ pub struct GuestStack {
     pub processors: u32,
     /// What moved.
     pub moved: Moved,
+    /// Offloads that the stack uses.
+    pub offloads: Use,
 }
 
 impl GuestStack {
@@ -97,6 +115,16 @@ impl GuestStack {
                 hashes: 0,
                 hash_mismatches: 0,
                 flows: BTreeMap::new(),
+                large_sends: 0,
+                large_segments: 0,
+                units: 0,
+                unit_segments: 0,
+                blank: 0,
+                verified: 0,
+            },
+            offloads: Use {
+                checksums: false,
+                large_sends: false,
             },
         }
     }
@@ -115,6 +143,7 @@ impl GuestStack {
                 self.moved.received[cpu] += 1;
                 self.check_hash(machine, &frame);
                 self.track(&frame);
+                self.count_offloads(&frame);
                 coalesced::complete(&mut frame);
                 self.stack.receive(frame.bytes);
                 worked = true;
@@ -125,9 +154,8 @@ impl GuestStack {
             }
             worked |= self.stack.poll(machine.system().harness().now());
             while self.stack.frames_waiting() > 0 {
-                let chain: Vec<SendList> = (0..CHAIN)
-                    .map_while(|_| self.stack.next_frame())
-                    .map(|bytes| list(bytes, &self.moved.flows))
+                let chain: Vec<SendList> = core::iter::from_fn(|| self.next_list())
+                    .take(CHAIN)
                     .collect();
                 self.moved.sent += chain.len() as u64;
                 let done = protocol.send(chain, SendOptions::default());
@@ -141,6 +169,31 @@ impl GuestStack {
         }
         machine.system_mut().settle();
         worked
+    }
+
+    /// The next list to send, with the offloads that are used.
+    fn next_list(&mut self) -> Option<SendList> {
+        let out = self.stack.next_send(self.offloads)?;
+        let mut list = list(out.bytes, &self.moved.flows);
+        if out.large > 0 {
+            if let Some(frame) = list.frames.first_mut() {
+                frame.layout = Layout::Pieces(vec![out.header]);
+            }
+            self.moved.large_sends += 1;
+            self.moved.large_segments += out.segments as u64;
+        }
+        self.moved.blank += u64::from(out.large > 0 || out.checksum > 0);
+        let list = list.with_info(ndis_sys::TcpIpChecksumNetBufferListInfo, out.checksum);
+        Some(list.with_info(ndis_sys::TcpLargeSendNetBufferListInfo, out.large))
+    }
+
+    /// Counts what the card did to a frame.
+    fn count_offloads(&mut self, frame: &Received) {
+        let segments = frame.slot(ndis_sys::TcpRecvSegCoalesceInfo) & 0xFFFF;
+        self.moved.units += u64::from(segments > 0);
+        self.moved.unit_segments += segments;
+        let checksum = frame.slot(ndis_sys::TcpIpChecksumNetBufferListInfo);
+        self.moved.verified += u64::from(checksum & TCP_GOOD != 0);
     }
 
     /// Compares the hash that came with a frame with what the hash function says of its bytes.

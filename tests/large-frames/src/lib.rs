@@ -114,6 +114,20 @@ fn put(frame: &mut [u8], at: usize, value: u16) {
     frame[at..at + 2].copy_from_slice(&value.to_be_bytes());
 }
 
+/// Whether both are TCP frames of one connection, the same way.
+fn same_flow(first: &[u8], at: Tcp, other: &[u8]) -> bool {
+    let addresses = if at.six {
+        IP + 8..IP + 40
+    } else {
+        IP + 12..IP + 20
+    };
+    let ports = at.transport..at.transport + 4;
+    tcp(other).is_some_and(|found| found.six == at.six && found.transport == at.transport)
+        && first.get(12..14) == other.get(12..14)
+        && first.get(addresses.clone()) == other.get(addresses)
+        && first.get(ports.clone()) == other.get(ports)
+}
+
 /// Whether `next` goes on where `first`, of `joined` payload bytes by now, ends.
 fn continues(first: &[u8], at: Tcp, joined: usize, next: &[u8]) -> bool {
     let Some(other) = tcp(next) else { return false };
@@ -154,15 +168,17 @@ pub fn outgoing(made: &mut VecDeque<Vec<u8>>, wanted: Use) -> Option<Outgoing> {
     let plain_flags = |frame: &[u8]| frame[at.transport + 13] & !PSH == ACK;
     // Only the last may be shorter or pushed: segments of any other kind end the unit.
     let mut open = wanted.large_sends && mss > 0 && bytes[at.transport + 13] == ACK;
+    // Frames of other connections may be between them: their order does not matter.
     while open
-        && let Some(next) = made.front()
+        && let Some(place) = made.iter().position(|next| same_flow(&bytes, at, next))
+        && let Some(next) = made.get(place)
         && continues(&bytes, at, bytes.len() - at.payload, next)
         && plain_flags(next)
         && next.len() - at.payload <= mss
         && next.len() > at.payload
         && bytes.len() + mss <= LONGEST
     {
-        let next = made.pop_front()?;
+        let next = made.remove(place)?;
         open = next.len() - at.payload == mss && next[at.transport + 13] == ACK;
         bytes[at.transport + 13] |= next[at.transport + 13];
         bytes.extend_from_slice(&next[at.payload..]);
@@ -197,6 +213,30 @@ pub fn outgoing(made: &mut VecDeque<Vec<u8>>, wanted: Use) -> Option<Outgoing> {
         large: mss as u64 | place << 20 | LARGE_V2 | six,
         segments,
     })
+}
+
+/// A frame to send as a backend hands it on: its IP header right, and the transport checksum blank. The segment size of
+/// a large send, and whether it is IPv6.
+pub fn packet(out: &mut Outgoing) -> Option<(u16, bool)> {
+    if out.large == 0 && out.checksum == 0 {
+        return None;
+    }
+    let at = tcp(&out.bytes)?;
+    let frame = &mut out.bytes;
+    let whole = u16::try_from(frame.len() - if at.six { IP + 40 } else { IP }).ok()?;
+    put(frame, if at.six { IP + 4 } else { IP + 2 }, whole);
+    if !at.six {
+        put(frame, IP + 10, 0);
+        let header = !sum(&[&frame[IP..at.transport]]);
+        put(frame, IP + 10, header);
+    }
+    let mss = u16::try_from(out.large & 0xF_FFFF).ok()?;
+    if mss == 0 {
+        return None;
+    }
+    let value = pseudo(frame, at, frame.len() - at.transport);
+    put(frame, at.transport + 16, value);
+    Some((mss, at.six))
 }
 
 /// Makes a received TCP frame whose checksum field is stale, as `checksum` (slot
@@ -294,6 +334,26 @@ mod tests {
             [(1, 100), (1, 100)]
         );
         assert_eq!(lengths(&[s(1, ACK, 0), s(1, ACK, 0)]), [(1, 0), (1, 0)]);
+    }
+
+    #[test]
+    fn frames_of_others_between_segments_do_not_end_a_unit() {
+        let mut other = segment(900, ACK, 0);
+        other[34] = 9;
+        let (first, last) = (segment(1, ACK, 100), segment(101, ACK, 100));
+        let mut made = VecDeque::from([first, other.clone(), last]);
+        assert_eq!(outgoing(&mut made, ALL).unwrap().segments, 2);
+        assert_eq!(made, [other]);
+    }
+
+    #[test]
+    fn a_packet_of_segments_has_right_headers() {
+        let mut made = VecDeque::from([segment(1, ACK, 100), segment(101, ACK, 100)]);
+        let mut out = outgoing(&mut made, ALL).unwrap();
+        assert_eq!(packet(&mut out), Some((100, false)));
+        assert_eq!(out.bytes[16..18], [0, 240]);
+        assert_eq!(sum(&[&out.bytes[14..34]]), 0xFFFF);
+        assert!(packet(&mut Outgoing { large: 0, ..out }).is_none());
     }
 
     #[test]

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use netback_model::{FrameMeta, Wire, complete_checksum, segment};
+use large_frames::{Use, packet};
+use netback_model::{FrameMeta, Gso, Wire, complete_checksum, segment};
+use xen_abi::netif::GsoType;
 
 use crate::capture::Capture;
 use crate::machine::lock;
@@ -32,6 +34,8 @@ struct Inside {
     capture: Option<Capture>,
     now: u64,
     deadline: Option<u64>,
+    /// Segments for the guest leave joined.
+    joins: bool,
 }
 
 /// A host behind a backend. Clones are the same host.
@@ -48,6 +52,7 @@ impl Peer {
             capture,
             now: 0,
             deadline: None,
+            joins: false,
         })))
     }
 
@@ -59,6 +64,11 @@ impl Peer {
     /// What passed so far.
     pub fn counters(&self) -> WireCounters {
         lock(&self.0).counters.clone()
+    }
+
+    /// Has consecutive segments for the guest leave as one packet, as Linux's TCP sends them.
+    pub fn join_segments(&self) {
+        lock(&self.0).joins = true;
     }
 
     /// Ends the capture.
@@ -107,12 +117,24 @@ impl Wire for Peer {
 
     fn to_guest(&mut self) -> Option<(Vec<u8>, FrameMeta)> {
         let inside = &mut *lock(&self.0);
-        let frame = inside.stack.next_frame()?;
+        let wanted = Use {
+            checksums: inside.joins,
+            large_sends: inside.joins,
+        };
+        let mut out = inside.stack.next_send(wanted)?;
+        let gso = packet(&mut out).map(|(size, six)| Gso {
+            size,
+            kind: if six { GsoType::TCPV6 } else { GsoType::TCPV4 },
+        });
+        let csum_blank = out.large > 0 || out.checksum > 0;
+        let frame = out.bytes;
         inside.counters.to_guest += 1;
         inside.counters.bytes_to_guest += frame.len() as u64;
         inside.record(&frame, false);
         let meta = FrameMeta {
+            csum_blank,
             data_validated: true,
+            gso,
             ..FrameMeta::default()
         };
         Some((frame, meta))
