@@ -13,6 +13,8 @@ pub enum Case {
     /// As `Boot`, with transfers both ways.
     #[default]
     Demo,
+    /// As `Demo`, with the offloads on, and with each off in turn.
+    Offloads,
     /// Traffic through whatever dom0 does.
     Hotplug,
     /// A table change under load.
@@ -96,6 +98,7 @@ fn case(value: &str) -> Option<Case> {
         "kernel" => Case::Kernel,
         "boot" => Case::Boot,
         "demo" => Case::Demo,
+        "offloads" => Case::Offloads,
         "hotplug" => Case::Hotplug,
         "rss" => Case::Rss,
         _ => return None,

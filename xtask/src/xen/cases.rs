@@ -170,6 +170,31 @@ fn traffic(kind: GuestKind, name: &str, run: &str, load: Load) -> Builder {
     ])
 }
 
+/// Name of the case of offloads.
+pub(super) const OFFLOADS: &str = "offloads";
+
+/// Transfers with the offloads on, and with each off in turn. One connection each way, so that there is much to join;
+/// dom0's counters afterwards are those of all sections.
+fn offloads(kind: GuestKind, load: Load) -> Case {
+    Builder::new(kind, OFFLOADS, "offloads", Load { mib: 4, ..load })
+        .steps([
+            Step::KeepAlive { vif: 0 },
+            Step::Event {
+                name: "offloads".to_owned(),
+                count: 1,
+                seconds: TRANSFER_SECONDS,
+            },
+            observe("all"),
+            Step::Event {
+                name: "sections".to_owned(),
+                count: 1,
+                seconds: 5 * TRANSFER_SECONDS,
+            },
+        ])
+        .with(|case| case.seconds = 1500)
+        .finish()
+}
+
 /// Every case of the matrix.
 pub(super) fn matrix(kind: GuestKind, seed: u64, hvm: bool) -> Vec<Case> {
     let small = Load {
@@ -210,6 +235,7 @@ pub(super) fn matrix(kind: GuestKind, seed: u64, hvm: bool) -> Vec<Case> {
         // Long enough for dozens of tables.
         let long = Load { mib: 8, ..wide };
         cases.push(traffic(kind, "rss", "rss", long).finish());
+        cases.push(offloads(kind, small));
     }
     cases.extend(changes(kind, wide));
     if hvm && kind == GuestKind::Drivers {

@@ -8,7 +8,7 @@ use dom0::{
 };
 use serde_json::Value;
 
-use super::cases::Load;
+use super::cases::{Load, OFFLOADS};
 
 /// netback's counters that only move when something is wrong with what the guest sent, or with what it
 /// asked for. (`tx_zerocopy_fail` counts copies of packets that dom0 itself receives.)
@@ -74,6 +74,10 @@ pub(super) fn of(case: &Case, events: &[Line]) -> Result<(), Vec<String>> {
     if let Some(report) = report {
         problems.extend(queue_problems(report));
         problems.extend(hash_problems(report, hashing.as_ref()));
+    }
+    if case.name == OFFLOADS {
+        let of_case = || events.iter().filter(|line| line.case == case.name);
+        problems.extend(offload_problems(of_case().map(|line| &line.event)));
     }
     if !finished {
         problems.push("did not finish".to_owned());
@@ -192,6 +196,57 @@ pub(super) fn of_demo(report: &Value, load: &Load) -> Result<(), Vec<String>> {
     } else {
         Err(problems)
     }
+}
+
+/// What is missing from the offloads: large sends that left as one packet, and packets that came as units. The guest says
+/// what it sent and received; dom0's device counts packets, and a segmented one only once if it was never cut.
+fn offload_problems<'e>(events: impl Iterator<Item = &'e Event>) -> Vec<String> {
+    let mut all = None;
+    let mut counted = None;
+    for event in events {
+        match event {
+            Event::Guest { said } if said["event"] == "offloads" && said["section"] == "all" => {
+                all = Some(said);
+            }
+            Event::Observed(observed) if observed.label == "all" => counted = Some(observed),
+            _ => {}
+        }
+    }
+    let (Some(all), Some(counted)) = (all, counted) else {
+        return vec!["the section with all offloads was not seen on both sides".to_owned()];
+    };
+    let told = |what: &str| all[what].as_u64().unwrap_or(0);
+    let link = |what: &str| counted.link.get(what).copied().unwrap_or(0);
+    let mut problems = Vec::new();
+    let mut check = |right: bool, what: String| {
+        if !right {
+            problems.push(what);
+        }
+    };
+    let (large, segments) = (told("large_sends"), told("large_segments"));
+    check(
+        large > 10 && segments > 2 * large,
+        format!("{large} large sends of {segments} segments"),
+    );
+    // Had they been cut before the device, it would count every segment.
+    let cut = told("sent") - large + segments;
+    let arrived = link("rx_packets");
+    check(
+        arrived < cut,
+        format!("dom0 counts {arrived} packets; all segments alone would be {cut}"),
+    );
+    let (units, segments) = (told("units"), told("unit_segments"));
+    check(
+        units > 10 && segments > 2 * units,
+        format!("{units} units of {segments} segments"),
+    );
+    let cut = told("received") - units + segments;
+    let left = link("tx_packets");
+    check(
+        left < cut,
+        format!("dom0 sent {left} packets; all segments alone would be {cut}"),
+    );
+    problems
 }
 
 fn errors_counted(observed: &Observed) -> Vec<String> {

@@ -24,6 +24,7 @@ pub(crate) mod event;
 mod heap;
 mod host;
 mod hotplug;
+mod offloads;
 mod paging;
 mod panic;
 mod platform;

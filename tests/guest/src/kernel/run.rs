@@ -104,6 +104,7 @@ pub(super) fn run(
         Case::Kernel | Case::Boot => connect(&mut guest, settings).map(|_| ()),
         Case::Demo => super::traffic::run(&mut guest, settings, false),
         Case::Rss => super::traffic::run(&mut guest, settings, true),
+        Case::Offloads => super::offloads::run(&mut guest, settings),
         Case::Hotplug => super::hotplug::run(&mut guest, settings),
     };
     result?;

@@ -157,7 +157,7 @@ fn scaling(stack: &GuestStack, changes: Option<&TableChanges>) -> Value {
 }
 
 /// Answers pings until nothing comes any more.
-fn stay(guest: &mut Guest, stack: &mut GuestStack) {
+pub(super) fn stay(guest: &mut Guest, stack: &mut GuestStack) {
     stack.stack.forget_streams();
     let start = guest.system.harness.now();
     let mut last = (start, 0);
