@@ -1,7 +1,7 @@
 //! TCP both ways with the offloads on, and with each off in turn.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::offset_of;
@@ -15,6 +15,7 @@ use crate::traffic::{GuestStack, Moved};
 
 /// Offloads that are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is switched for itself")]
 pub struct Offloads {
     /// Checksums of what is sent.
     pub tx_checksums: bool,
@@ -150,7 +151,7 @@ pub fn section(
         large_sends: on.large_sends,
     };
     guest.moved = Moved::default();
-    transfer(machine, guest, plan).map_err(|error| error.to_string())?;
+    transfer(machine, guest, plan)?;
     let moved = core::mem::take(&mut guest.moved);
     on.fault(&moved).map_or(Ok(moved), Err)
 }
