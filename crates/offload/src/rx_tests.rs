@@ -154,7 +154,9 @@ fn fragments_have_no_transport_verdict() {
 
 #[test]
 fn several_segments_are_one_unit_with_the_right_count() {
-    for (payload, segments) in [(1449, 2), (14_480, 10), (14_481, 11), (60_000, 42)] {
+    let long = [(14_480, 10), (14_481, 11), (60_000, 42)];
+    let long = if cfg!(miri) { &long[..0] } else { &long[..] };
+    for &(payload, segments) in [(1449, 2)].iter().chain(long) {
         for spec in [Spec::tcp4(payload), Spec::tcp6(payload)] {
             let version = if spec.six {
                 IpVersion::V6
@@ -320,7 +322,7 @@ fn a_lie_about_segments_is_dropped_or_taken_as_one_frame() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 8 } else { 1024 },
+        cases: if cfg!(miri) { 3 } else { 1024 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -338,7 +338,7 @@ fn any_spec() -> impl Strategy<Value = Spec> {
         0_usize..5,
         0_usize..10,
         any::<u8>(),
-        0_usize..20_000,
+        0_usize..if cfg!(miri) { 3000 } else { 20_000 },
     )
         .prop_map(|([six, udp, tag], ip, tcp, flags, payload)| Spec {
             six,

@@ -182,7 +182,7 @@ fn the_rest_of_a_frame_follows_a_change() {
     let config = SteeringConfig {
         types: HashTypes::NETIF,
         key: &KEY,
-        table: Some(IndirectionTable::new(&[20]).unwrap()),
+        table: Some(IndirectionTable::new(&[20, 20]).unwrap()),
         default: Some(21),
     };
     steering.set(&config, true);
