@@ -36,7 +36,7 @@ use crate::mail::{Mail, Messages};
 use crate::offload::OffloadState;
 use crate::power::PowerState;
 use crate::queue::{Queue, Reaped, Targets, queue_of};
-use crate::scaling::Hashing;
+use crate::scaling::{Hashing, TableIndices};
 use crate::statistics::{Coalescing, Statistics};
 use crate::text::{Path, Value};
 use crate::trace;
@@ -124,7 +124,7 @@ pub(crate) struct Adapter {
     speed: AtomicU64,
     /// Whether events may be held back.
     moderation: AtomicBool,
-    /// What NDIS has set; applied by the connection thread.
+    /// What NDIS has set. Received frames go by it at once; queues and backend follow, by the connection thread.
     hashing: SpinLock<Hashing>,
     /// Hash types of the backend that are in use; NDIS's bits.
     negotiated: AtomicU32,
@@ -475,10 +475,22 @@ impl Adapter {
         self.negotiated.store(types.bits(), Ordering::Relaxed);
     }
 
-    /// Changes hashing and scaling; the connection thread applies it.
+    /// Changes hashing and scaling. Every frame that comes after this is hashed, and handed to a processor, by `set`; the
+    /// connection thread then moves the queues and tells the backend.
     pub(crate) fn set_hashing(&self, set: &Hashing, irql: &mut AtMostDispatch<'_>) {
         self.hashing.with(irql, |hashing, _| *hashing = *set);
+        self.steer(set, irql);
         self.mail().send(Messages::RSS, irql);
+    }
+
+    /// Has received frames go by `set`. Not inlined: the table takes much of a page of stack.
+    #[inline(never)]
+    fn steer(&self, set: &Hashing, irql: &mut AtMostDispatch<'_>) {
+        let table = TableIndices::of(set);
+        let config = set.config(table.get());
+        for queue in self.queues() {
+            queue.steer(config.as_ref(), irql);
+        }
     }
 
     /// Has the control ring's DPC run. Any IRQL.

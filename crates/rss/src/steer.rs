@@ -57,6 +57,8 @@ pub struct Steered {
 #[derive(Debug, Clone)]
 pub struct Steering<S = [ByteTables; INPUT_MAX]> {
     toeplitz: Toeplitz<S>,
+    /// What the hash function's tables are of.
+    key: [u8; KEY_LEN],
     types: HashTypes,
     table: Option<IndirectionTable<u16>>,
     default: Option<u16>,
@@ -91,6 +93,7 @@ impl<S: AsRef<[ByteTables]> + AsMut<[ByteTables]>> Steering<S> {
     pub const fn in_storage(tables: S) -> Self {
         Self {
             toeplitz: Toeplitz::in_storage(tables),
+            key: [0; KEY_LEN],
             types: HashTypes::NONE,
             table: None,
             default: None,
@@ -108,11 +111,12 @@ impl<S: AsRef<[ByteTables]> + AsMut<[ByteTables]>> Steering<S> {
         }
     }
 
-    /// Follows new settings. With `same_hash` only the table differs, and the backend's values stay as good as they
-    /// were; else they are not believed until [`Steering::believe`].
-    pub fn set(&mut self, config: &SteeringConfig<'_>, same_hash: bool) {
-        if !same_hash {
+    /// Follows new settings. If only the table differs the backend's values stay as good as they were; else they are not
+    /// believed until [`Steering::believe`].
+    pub fn set(&mut self, config: &SteeringConfig<'_>) {
+        if !self.hashes_by(config.types, config.key) {
             self.toeplitz.set_key(config.key);
+            self.key = *config.key;
             self.types = config.types;
             self.believed = HashTypes::NONE;
         }
@@ -128,8 +132,23 @@ impl<S: AsRef<[ByteTables]> + AsMut<[ByteTables]>> Steering<S> {
         self.default = None;
     }
 
-    /// The backend hashes by these types from now on, with the key and the types that were set last; none: it does not.
-    pub fn believe(&mut self, offered: HashTypes) {
+    /// Whether these types and this key were set last.
+    fn hashes_by(&self, types: HashTypes, key: &[u8; KEY_LEN]) -> bool {
+        self.is_on() && self.types == types && self.key == *key
+    }
+
+    /// The backend does not hash.
+    pub const fn disbelieve(&mut self) {
+        self.believed = HashTypes::NONE;
+        self.wrong = 0;
+    }
+
+    /// The backend hashes by the types `offered` from now on, for `types` and `key`. If those are not what was set last
+    /// this is old news, and changes nothing.
+    pub fn believe(&mut self, offered: HashTypes, types: HashTypes, key: &[u8; KEY_LEN]) {
+        if !self.hashes_by(types, key) {
+            return;
+        }
         let mut believed = HashTypes::NONE;
         for hash_type in HashType::ALL {
             if offered.contains(hash_type) && self.says_all(hash_type) {

@@ -29,8 +29,13 @@ fn on(types: HashTypes) -> Steering {
         table: Some(table()),
         default: Some(7),
     };
-    steering.set(&config, false);
+    steering.set(&config);
     steering
+}
+
+/// The backend hashes for what `on` has set.
+fn believe(steering: &mut Steering, set: HashTypes) {
+    steering.believe(HashTypes::NETIF, set, &KEY);
 }
 
 /// Lets the backend be right for as long as each hash is checked.
@@ -79,7 +84,7 @@ fn hashes_are_computed_until_the_backend_is_believed() {
 #[test]
 fn a_believed_backend_is_sampled() {
     let mut steering = on(HashTypes::NETIF);
-    steering.believe(HashTypes::NETIF);
+    believe(&mut steering, HashTypes::NETIF);
     settle(&mut steering);
     let before = steering.counters().checked;
     let mut looked = 0_u32;
@@ -100,7 +105,7 @@ fn a_believed_backend_is_sampled() {
 #[test]
 fn wrong_hashes_are_put_right_counted_and_end_the_belief() {
     let mut steering = on(HashTypes::NETIF);
-    steering.believe(HashTypes::NETIF);
+    believe(&mut steering, HashTypes::NETIF);
     settle(&mut steering);
     let mut put_right = 0;
     for port in 1..400 {
@@ -117,14 +122,14 @@ fn wrong_hashes_are_put_right_counted_and_end_the_belief() {
     // One in SAMPLE until it was enough, then all.
     assert_eq!(put_right, WRONG_MAX + 399 - WRONG_MAX * SAMPLE);
     // A new start.
-    steering.believe(HashTypes::NETIF);
+    believe(&mut steering, HashTypes::NETIF);
     assert!(!steering.is_deceived());
 }
 
 #[test]
 fn frames_from_before_a_change_are_no_mismatches() {
     let mut steering = on(HashTypes::NETIF);
-    steering.believe(HashTypes::NETIF);
+    believe(&mut steering, HashTypes::NETIF);
     for port in 1..200 {
         let right = truth(&frame(port), HashTypes::NETIF);
         let old = FrameHash {
@@ -152,7 +157,7 @@ fn frames_from_before_a_change_are_no_mismatches() {
 #[test]
 fn a_new_table_alone_keeps_the_belief() {
     let mut steering = on(HashTypes::NETIF);
-    steering.believe(HashTypes::NETIF);
+    believe(&mut steering, HashTypes::NETIF);
     settle(&mut steering);
     let config = SteeringConfig {
         types: HashTypes::NETIF,
@@ -160,7 +165,7 @@ fn a_new_table_alone_keeps_the_belief() {
         table: Some(IndirectionTable::new(&[3, 4]).unwrap()),
         default: None,
     };
-    steering.set(&config, true);
+    steering.set(&config);
     for port in 1..100 {
         let told = truth(&frame(port), HashTypes::NETIF);
         let steered = steering.steer(Some(told), 0x0800, || frame(port));
@@ -170,6 +175,40 @@ fn a_new_table_alone_keeps_the_belief() {
         );
     }
     assert!(steering.counters().from_backend > 0);
+}
+
+/// A request and what the backend has agreed to cross: what it says of settings that are no longer in force is old.
+#[test]
+fn news_of_other_settings_changes_nothing() {
+    let other = HashTypes::NETIF | HashType::UdpIpv4;
+    let mut steering = on(other);
+    believe(&mut steering, HashTypes::NETIF);
+    steering.believe(HashTypes::NETIF, other, &[9; KEY.len()]);
+    steering.clear();
+    believe(&mut steering, other);
+    let config = SteeringConfig {
+        types: other,
+        key: &KEY,
+        table: None,
+        default: None,
+    };
+    steering.set(&config);
+    let wrong = FrameHash {
+        value: 1,
+        hash_type: HashType::TcpIpv4,
+    };
+    for port in 1..100 {
+        let steered = steering.steer(Some(wrong), 0x0800, || frame(port));
+        assert_eq!(steered.hash, Some(truth(&frame(port), other)));
+    }
+    assert_eq!(steering.counters().checked, 0);
+    believe(&mut steering, other);
+    settle(&mut steering);
+    assert!(steering.counters().checked > 0);
+    steering.disbelieve();
+    let before = steering.counters();
+    settle(&mut steering);
+    assert_eq!(steering.counters().checked, before.checked);
 }
 
 /// What is left of a frame that was steered before a change goes where the settings of now say.
@@ -185,7 +224,7 @@ fn the_rest_of_a_frame_follows_a_change() {
         table: Some(IndirectionTable::new(&[20, 20]).unwrap()),
         default: Some(21),
     };
-    steering.set(&config, true);
+    steering.set(&config);
     let again = steering.again(steered);
     assert_eq!(again.hash.map(|hash| hash.value), value);
     assert_eq!(again.processor, Some(20));
@@ -207,7 +246,7 @@ fn types_the_backend_cannot_tell_apart_are_computed() {
     let by_addresses = truth(&datagram, HashTypes::NETIF);
     assert_eq!(by_addresses.hash_type, HashType::Ipv4);
     let mut steering = on(HashTypes::ALL);
-    steering.believe(HashTypes::NETIF);
+    believe(&mut steering, HashTypes::ALL);
     settle(&mut steering);
     for _ in 0..100 {
         let steered = steering.steer(Some(by_addresses), 0x0800, || datagram.clone());
@@ -234,7 +273,7 @@ fn a_frame_that_is_no_ip_has_no_hash_whatever_the_backend_says() {
     };
     let arp = ethernet(0x0806, &[0; 28]);
     let mut steering = on(HashTypes::NETIF);
-    steering.believe(HashTypes::NETIF);
+    believe(&mut steering, HashTypes::NETIF);
     settle(&mut steering);
     for _ in 0..100 {
         let steered = steering.steer(Some(told), 0x0806, || arp.clone());
@@ -251,7 +290,7 @@ fn hashing_without_a_table_steers_nothing() {
         table: None,
         default: None,
     };
-    steering.set(&config, false);
+    steering.set(&config);
     let address = |last| Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, 0, last);
     let frame = ipv6(address(1), address(2), 17, &udp(1, 2));
     let steered = steering.steer(None, 0x86DD, || frame.clone());

@@ -77,7 +77,7 @@ struct Worker<'a> {
     hashing: Option<Hashing>,
     /// Which queue serves which processors.
     placement: Placement,
-    /// What the queues were told.
+    /// What the backend was told of.
     applied: Set,
     /// When a change of the steering was first seen under way.
     steering_since: Option<u64>,
@@ -595,7 +595,8 @@ impl<'a> Worker<'a> {
         self.run_hashing(irql);
     }
 
-    /// Brings the queues to what NDIS has set, and says what the backend is to be told.
+    /// Moves the queues to the processors that NDIS has named, and says what the backend is to be told. Frames go by it
+    /// already ([`Adapter::set_hashing`]).
     ///
     /// Not inlined, as others here: the tables take much of a page of stack, which no other call shall carry.
     #[inline(never)]
@@ -603,8 +604,6 @@ impl<'a> Worker<'a> {
         let set = self.adapter.hashing(irql);
         let table = TableIndices::of(&set);
         self.placement = self.placement.next(table.get());
-        let same_hash = self.applied.hash() == set.hash();
-        let config = set.config(table.get());
         self.adapter.set_steering(self.placement.mapping(), irql);
         for (index, queue) in self.adapter.queues().iter().take(self.queues).enumerate() {
             let named = self.placement.home(index).map(u32::from);
@@ -613,7 +612,6 @@ impl<'a> Worker<'a> {
             if let Some(Some(channels)) = self.channels.get(index) {
                 queue.place(self.adapter, channels, processor, irql);
             }
-            queue.steer(config.as_ref(), same_hash, irql);
         }
         self.applied = set;
         self.deceived = false;
@@ -643,7 +641,7 @@ impl<'a> Worker<'a> {
         self.adapter.set_negotiated(types);
         trace::hash(self.adapter.identity().current, types.bits());
         for queue in self.adapter.queues() {
-            queue.believe(types, irql);
+            queue.believe(types, self.applied.hash(), irql);
         }
     }
 

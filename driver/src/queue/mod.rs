@@ -39,7 +39,7 @@ use nt::processor::ProcessorNumber;
 use nt::spinlock::SpinLock;
 use nt::status::Status as NtStatus;
 use offload::settings::Offloads;
-use rss::{HashCounters, HashTypes, SteeringConfig};
+use rss::{HashCounters, HashTypes, KEY_LEN, SteeringConfig};
 use xen_abi::domid::DomId;
 
 pub(crate) use bell::Bell;
@@ -477,25 +477,29 @@ impl Queue {
         }
     }
 
-    /// Hashes and steers received frames by these settings; none: not at all. With `same_hash` only the table differs.
-    pub(crate) fn steer(
-        &self,
-        config: Option<&SteeringConfig<'_>>,
-        same_hash: bool,
-        irql: &mut AtMostDispatch<'_>,
-    ) {
+    /// Hashes and steers received frames by these settings; none: not at all. Every frame that is taken from the ring
+    /// after this goes by them.
+    pub(crate) fn steer(&self, config: Option<&SteeringConfig<'_>>, irql: &mut AtMostDispatch<'_>) {
         self.rx.with(irql, |rx, _| {
             self.gate.change();
             match config {
-                Some(config) => rx.steering.set(config, same_hash),
+                Some(config) => rx.steering.set(config),
                 None => rx.steering.clear(),
             }
         });
     }
 
-    /// The backend tells hashes of these types from now on.
-    pub(crate) fn believe(&self, types: HashTypes, irql: &mut AtMostDispatch<'_>) {
-        self.rx.with(irql, |rx, _| rx.steering.believe(types));
+    /// The backend tells hashes of the types `offered` from now on, for the hashing `set`; without one, none.
+    pub(crate) fn believe(
+        &self,
+        offered: HashTypes,
+        set: Option<(HashTypes, &[u8; KEY_LEN])>,
+        irql: &mut AtMostDispatch<'_>,
+    ) {
+        self.rx.with(irql, |rx, _| match set {
+            Some((types, key)) if !offered.is_empty() => rx.steering.believe(offered, types, key),
+            _ => rx.steering.disbelieve(),
+        });
     }
 
     /// Counters of hashes, and whether the backend's turned out wrong.

@@ -13,6 +13,7 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, Ipv4Add
 
 use crate::content::Content;
 use crate::rss::Flow;
+use crate::stamp;
 use crate::transfer::{DOWNLOAD, Side, Transfer, UPLOAD};
 
 /// Frames a stack has made and nobody has taken: more wait in its sockets.
@@ -150,6 +151,8 @@ pub struct Stack {
     window: usize,
     /// The next port to connect from.
     next_port: u16,
+    /// Connections carry timestamps.
+    stamped: bool,
 }
 
 impl core::fmt::Debug for Stack {
@@ -198,7 +201,14 @@ impl Stack {
             streams: Vec::new(),
             window,
             next_port: FIRST_PORT,
+            stamped: false,
         }
+    }
+
+    /// Has all further connections carry timestamps that count moments: what peers send tells what they had seen
+    /// ([`crate::TableChanges`]).
+    pub const fn stamp(&mut self) {
+        self.stamped = true;
     }
 
     fn add(&mut self, end: End, total: u64) -> SocketHandle {
@@ -212,6 +222,7 @@ impl Stack {
         };
         let mut socket = tcp::Socket::new(buffer(receive), buffer(send));
         socket.set_nagle_enabled(false);
+        socket.set_tsval_generator(self.stamped.then_some(stamp::now));
         let handle = self.sockets.add(socket);
         let role = match end {
             End::Source { seed } => Role::Source {

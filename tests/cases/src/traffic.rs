@@ -10,6 +10,7 @@ use large_frames::Use;
 
 use crate::Machine;
 use crate::coalesced;
+use crate::landings::Landings;
 use crate::rss::Flow;
 use crate::stack::Stack;
 
@@ -56,21 +57,16 @@ pub struct Track {
     pub cpu: u32,
     /// How often the next frame came on another processor than the one before.
     pub moves: u64,
-    /// When the last one came, 100 ns units of the machine's time.
-    pub time: u64,
     /// `NetBufferListHashValue` and `NetBufferListHashInfo` of the last one.
     hash: (u64, u64),
 }
 
 impl Track {
     #[cfg(test)]
-    pub(crate) fn at(hash: u32, cpu: u32, time: u64) -> Self {
+    pub(crate) fn moved(moves: u64) -> Self {
         Self {
-            frames: 1,
-            cpu,
-            moves: 0,
-            time,
-            hash: (hash.into(), 1),
+            moves,
+            ..Self::default()
         }
     }
 
@@ -97,6 +93,8 @@ pub struct GuestStack {
     pub moved: Moved,
     /// Offloads that the stack uses.
     pub offloads: Use,
+    /// Where frames land, if somebody looks.
+    pub(crate) landings: Option<Landings>,
 }
 
 impl GuestStack {
@@ -126,6 +124,7 @@ impl GuestStack {
                 checksums: false,
                 large_sends: false,
             },
+            landings: None,
         }
     }
 
@@ -225,8 +224,11 @@ impl GuestStack {
         track.moves += u64::from(track.frames > 0 && track.cpu != frame.cpu);
         track.frames += 1;
         track.cpu = frame.cpu;
-        track.time = frame.time;
         track.hash = (frame.slot(ndis_sys::NetBufferListHashValue), info);
+        let hash = track.hash();
+        if let Some(landings) = &mut self.landings {
+            landings.see(flow, hash, frame);
+        }
     }
 
     /// Lets the stacks work until `done` says so, for at most `seconds` of the machine's time.

@@ -1,8 +1,7 @@
 //! `netfront.sys` connected to the model backend: link, frames, TCP, stop and start.
 
-use cases::TableChanges;
 use netback_model::{Preset, Wire};
-use world::scenario::{PEER_MAC, connected, exchange, guest_on, life};
+use world::scenario::{PEER_MAC, change_tables, connected, exchange, guest_on, life};
 use world::{End, GuestStack, Nobody, Peer, Stack, World};
 
 /// The guest's stack on the only interface.
@@ -52,27 +51,13 @@ fn tcp_flows_both_ways_with_equal_hashes() {
 fn flows_follow_the_table_while_it_changes() {
     let (mut world, peer) = connected(World::builder().cpus(4).seed(23), Preset::Linux, 64 * 1024);
     let mut guest = guest(&world, 64 * 1024);
-    assert_eq!(world.set_rss(guest.device, &[0, 1, 2, 3]), 0);
-    guest.processors = 4;
-    peer.stack(|stack| stack.serve(8, 1));
-    let plan = cases::Plan {
-        peer: "10.0.0.1".parse().expect("an address"),
-        bytes: 4 << 20,
-        connections: 4,
-        seed: 1,
-        seconds: 600,
-    };
-    let now = world.harness().now();
-    let mut changes = TableChanges::new(4, harness::SECOND / 1000, now);
-    let mut turn = |guest: &mut GuestStack, world: &World| changes.turn(guest, world);
-    let both = cases::transfer_while(&mut world, &mut guest, &plan, &mut turn);
-    let down = cases::download_while(&mut world, &mut guest, &plan, &mut turn);
-    for (outcome, sent) in [(both, 4 << 20), (down, 0)] {
-        let outcome = outcome.unwrap_or_else(|error| panic!("{error}\n{}", world.story()));
-        assert_eq!((outcome.sent, outcome.received), (sent, 4 << 20));
-    }
-    changes.end(&guest, &world);
-    assert_eq!(changes.verdict(&guest.moved), Ok(()));
+    change_tables(
+        &mut world,
+        &peer,
+        &mut guest,
+        4 << 20,
+        harness::SECOND / 1000,
+    );
     assert!(guest.moved.hashes > 1000 && guest.moved.hash_mismatches == 0);
     assert!(guest.moved.received.iter().all(|count| *count > 0));
     let queues = peer.counters().from_guest;

@@ -29,10 +29,13 @@ pub(super) fn run(guest: &mut Guest, settings: &Settings, changes: bool) -> Resu
     let mut stack = connect(guest, settings)?;
     let queues = queues(&guest.system);
     let now = guest.system.harness.now();
+    if changes {
+        stack.stack.stamp();
+    }
     let mut changes = changes.then(|| TableChanges::new(processors(settings), CHANGE, now));
     let mut result = transfers(guest, &mut stack, settings, &mut changes);
     if let Some(changes) = &mut changes {
-        changes.end(&stack, guest);
+        changes.end(&mut stack, guest);
         result = result.and_then(|outcome| changes.verdict(&stack.moved).map(|()| outcome));
     }
     let (name, detail) = match settings.case {
@@ -152,6 +155,8 @@ fn scaling(stack: &GuestStack, changes: Option<&TableChanges>) -> Value {
         "table": rss::table(processors),
         "changes": changes.map_or(0, |changes| changes.changes),
         "landed": changes.map_or(0, |changes| changes.landed),
+        "after": changes.map_or(0, |changes| changes.after),
+        "straggled_us": changes.map_or(0, |changes| changes.straggled / 10),
         "moves": stack.moved.flows.values().map(|track| track.moves).sum::<u64>(),
     })
 }

@@ -13,8 +13,7 @@ pub use life::{life, parallel_life};
 
 use crate::peer::Peer;
 use crate::world::{Builder, World};
-use cases::GuestStack;
-use cases::{End, Progress, Stack};
+use cases::{End, GuestStack, Plan, Progress, Stack, TableChanges};
 
 /// Address of the host behind the backend.
 pub const PEER_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x99];
@@ -67,6 +66,50 @@ pub fn exchange(world: &mut World, peer: &Peer, guest: &mut GuestStack, port: u1
         hashes(peer.stack(|stack| stack.progress())),
     );
     assert_eq!(mine, theirs, "content differs\n{}", world.story());
+}
+
+/// Moves `bytes` each way and then again to the guest, over four connections each, while the RSS table changes all
+/// `period` (100 ns units): the case `rss` of the guest on real Xen. The machine has four processors.
+///
+/// # Panics
+/// When it does not end, content differs, or a flow does not follow.
+pub fn change_tables(
+    world: &mut World,
+    peer: &Peer,
+    guest: &mut GuestStack,
+    bytes: u64,
+    period: u64,
+) -> TableChanges {
+    assert_eq!(world.set_rss(guest.device, &[0, 1, 2, 3]), 0);
+    guest.processors = 4;
+    guest.stack.stamp();
+    peer.stack(|stack| {
+        stack.stamp();
+        stack.serve(8, 1);
+    });
+    let plan = Plan {
+        peer: "10.0.0.1".parse().expect("an address"),
+        bytes,
+        connections: 4,
+        seed: 1,
+        seconds: 600,
+    };
+    let mut changes = TableChanges::new(4, period, world.harness().now());
+    let mut turn = |guest: &mut GuestStack, world: &World| changes.turn(guest, world);
+    let both = cases::transfer_while(world, guest, &plan, &mut turn);
+    let down = cases::download_while(world, guest, &plan, &mut turn);
+    for (outcome, sent) in [(both, bytes), (down, 0)] {
+        let outcome = outcome.unwrap_or_else(|error| panic!("{error}\n{}", world.story()));
+        assert_eq!((outcome.sent, outcome.received), (sent, bytes));
+    }
+    changes.end(guest, world);
+    assert_eq!(
+        changes.verdict(&guest.moved),
+        Ok(()),
+        "{changes:?}\n{}",
+        world.story()
+    );
+    changes
 }
 
 /// Gives interfaces that start from now on `queues` queues with as few buffers as the driver takes: such a life

@@ -1,5 +1,6 @@
 //! Receive-side scaling: hashes, processors, order; through changes of every kind.
 
+mod at_once;
 mod capture;
 mod keywords;
 mod queues;

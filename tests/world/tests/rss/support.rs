@@ -486,6 +486,16 @@ impl Bench {
         }
     }
 
+    /// As [`Bench::check`], of frames sent while the backend may not have followed yet: order is as in
+    /// [`Bench::check_moving`].
+    pub(crate) fn check_at_once(&mut self) {
+        let frames = self.received();
+        self.check_order(&frames, !self.ctrl_ring);
+        for frame in &frames {
+            self.check_frame(frame);
+        }
+    }
+
     fn check_frame(&self, frame: &Received) {
         let (flow, _) = numbers(&frame.bytes).expect("a frame of ours");
         let flow = &self.flows[usize::from(flow)];
