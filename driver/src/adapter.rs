@@ -31,7 +31,7 @@ use crate::bus::Bus;
 use crate::drain::Drain;
 use crate::error_log;
 use crate::frame_kind::Filter;
-use crate::keywords::{ETHERNET_HEADER, Keywords};
+use crate::keywords::{ETHERNET_HEADER, Keywords, MtuLimits};
 use crate::mail::{Mail, Messages};
 use crate::offload::OffloadState;
 use crate::power::PowerState;
@@ -107,6 +107,8 @@ pub(crate) struct Parts {
     pub(crate) targets: Targets,
     pub(crate) mail: Mail,
     pub(crate) offload: OffloadState,
+    /// What the MTU in `identity` comes from.
+    pub(crate) mtu_limits: MtuLimits,
 }
 
 /// The adapter. Its address does not change from `MiniportInitializeEx` to `MiniportHaltEx`.
@@ -122,6 +124,9 @@ pub(crate) struct Adapter {
     addresses: SpinLock<Addresses>,
     /// Link speed in bits per second.
     speed: AtomicU64,
+    /// Largest payload of a frame, in bytes, as NDIS knows it.
+    mtu: AtomicU32,
+    mtu_limits: SpinLock<MtuLimits>,
     /// Whether events may be held back.
     moderation: AtomicBool,
     /// What NDIS has set. Received frames go by it at once; queues and backend follow, by the connection thread.
@@ -147,6 +152,8 @@ impl Adapter {
             offload: SpinLock::new(parts.offload),
             addresses: SpinLock::new(Addresses::default()),
             speed: AtomicU64::new(parts.identity.speed),
+            mtu: AtomicU32::new(parts.identity.mtu),
+            mtu_limits: SpinLock::new(parts.mtu_limits),
             moderation: AtomicBool::new(moderation),
             parts,
             closed: AtomicU32::new(Closed::PAUSED.0),
@@ -178,7 +185,7 @@ impl Adapter {
         &self.parts.frontend
     }
 
-    /// Addresses, MTU and speed.
+    /// Addresses and speed, and the MTU at the start.
     pub(crate) fn identity(&self) -> &Identity {
         &self.parts.identity
     }
@@ -325,7 +332,9 @@ impl Adapter {
     }
 
     /// The backend offers these features: tells NDIS if that changes what can be done.
-    pub(crate) fn set_backend(&self, features: Features, irql: &mut AtMostDispatch<'_>) {
+    pub(crate) fn set_backend(&self, features: Features, irql: &mut Passive<'_>) {
+        let scatter_gather = features.has(Features::SG);
+        self.change_mtu(irql, |limits| limits.scatter_gather = scatter_gather);
         let changed = self.change_offloads(irql, |state| state.set_backend(features));
         if !changed || self.closed.load(Ordering::Acquire) & Closed::HALTING.0 != 0 {
             return;
@@ -809,8 +818,7 @@ impl Adapter {
         self.speed.load(Ordering::Acquire)
     }
 
-    /// The toolstack's settings as they are now: a new speed is told when the link is up, and longer
-    /// frames are taken. What NDIS knows of the MTU stays until the adapter is started again.
+    /// The toolstack's settings as they are now: a new speed is told when the link is up, a new MTU at once.
     pub(crate) fn set_store_settings(&self, speed: Option<u64>, mtu: u16, irql: &mut Passive<'_>) {
         let fastest = self.identity().max_speed();
         let speed = speed.unwrap_or(DEFAULT_SPEED).min(fastest);
@@ -818,7 +826,41 @@ impl Adapter {
             nt::log_info!("link speed: {speed} bit/s");
             self.set_link(true, irql);
         }
-        let longest = u32::from(mtu).saturating_add(ETHERNET_HEADER);
+        self.change_mtu(irql, |limits| limits.store = mtu);
+    }
+
+    /// Largest payload of a frame, in bytes, as NDIS knows it.
+    pub(crate) fn mtu(&self) -> u32 {
+        self.mtu.load(Ordering::Acquire)
+    }
+
+    /// Largest frame with its header, without tag, in bytes.
+    pub(crate) fn max_frame(&self) -> u32 {
+        self.mtu().saturating_add(ETHERNET_HEADER)
+    }
+
+    /// Changes what the MTU depends on, and tells NDIS if that changes the MTU.
+    ///
+    /// A smaller one is for what the system builds from now on. Frames as long as before still pass until the next
+    /// start, both ways: they may have been handed over, or put on the wire, before the change was known.
+    fn change_mtu(&self, irql: &mut Passive<'_>, change: impl FnOnce(&mut MtuLimits)) {
+        let limits = self.mtu_limits.with(irql, |limits, _| {
+            change(limits);
+            *limits
+        });
+        let mtu = self.keywords().mtu(limits);
+        let halting = self.closed.load(Ordering::Acquire) & Closed::HALTING.0 != 0;
+        if halting || self.mtu.swap(mtu, Ordering::AcqRel) == mtu {
+            return;
+        }
+        nt::log_info!("MTU: {mtu} bytes");
+        let longest = self.max_frame();
+        // Senders may use it as soon as NDIS knows it, and NDIS must know it before longer frames come.
+        for queue in self.queues() {
+            queue.tx.with(irql, |tx, _| tx.take_longer(longest));
+        }
+        // SAFETY: the connection thread, which calls this, ends before the adapter is halted.
+        unsafe { Indicator::new(self.handle().get(), self.version()) }.mtu(mtu);
         for queue in self.queues() {
             queue.rx.with(irql, |rx, _| rx.take_longer(longest));
         }

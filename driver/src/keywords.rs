@@ -8,7 +8,7 @@ use nt::registry::{Access, DeviceKey, Key};
 use nt::unicode::UnicodeStr;
 use offload::settings::{Directions, Offloads};
 
-use crate::vlan::VlanSettings;
+use crate::vlan::{TAG_BYTES, VlanSettings};
 
 /// Bytes of an Ethernet header without tag.
 pub(crate) const ETHERNET_HEADER: u32 = 14;
@@ -17,6 +17,21 @@ pub(crate) const ETHERNET_HEADER: u32 = 14;
 #[expect(clippy::cast_possible_truncation, reason = "32")]
 pub(crate) const MAX_QUEUES: u16 = table::MAX_QUEUES as u16;
 const _: () = assert!(MAX_QUEUES as usize == rss::QUEUES_MAX);
+
+/// Smallest MTU told: what every host must take in one piece (RFC 791). Less in XenStore is taken for a mistake.
+const LEAST_MTU: u32 = 576;
+
+/// Largest payload of a frame that fits one slot of the ring, with header and tag: a page (`xen/io/netif.h`).
+const ONE_SLOT: u32 = 4096 - ETHERNET_HEADER - TAG_BYTES;
+
+/// What the MTU depends on beside `*JumboPacket`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MtuLimits {
+    /// `mtu` of XenStore.
+    pub(crate) store: u16,
+    /// Whether the backend takes frames of several slots (`feature-sg`).
+    pub(crate) scatter_gather: bool,
+}
 
 /// Longest name of a keyword, in UTF-16 units.
 const MAX_NAME: usize = 64;
@@ -129,11 +144,18 @@ impl Keywords {
         self.settings.network_address()
     }
 
-    /// Largest payload of a frame, when the toolstack allows `store_mtu`.
-    pub(crate) fn mtu(&self, store_mtu: u16) -> u32 {
+    /// Largest payload of a frame, in bytes: what the toolstack allows, and the backend takes.
+    pub(crate) fn mtu(&self, limits: MtuLimits) -> u32 {
+        let MtuLimits {
+            store,
+            scatter_gather,
+        } = limits;
+        let backend = if scatter_gather { u32::MAX } else { ONE_SLOT };
         self.jumbo_packet()
             .saturating_sub(ETHERNET_HEADER)
-            .min(store_mtu.into())
+            .min(store.into())
+            .min(backend)
+            .max(LEAST_MTU)
     }
 }
 

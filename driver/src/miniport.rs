@@ -13,6 +13,7 @@ use ndis::configuration::Configuration;
 use ndis::{NdisVersion, Status};
 use ndis_sys as sys;
 use ndis_sys::{NDIS_ERROR_CODE, NDIS_HANDLE};
+use netif::features::Features;
 use nt::dpc::{Dpc, More};
 use nt::irql::{Dispatch, Passive};
 use nt::pool::{OutOfMemory, PoolBox};
@@ -21,7 +22,7 @@ use nt::thread::Thread;
 use crate::adapter::{Adapter, AdapterRef, NdisHandle, Parts};
 use crate::attributes::{self, DEFAULT_SPEED, Identity};
 use crate::bus::{self, Bus, QueryError, StoreError};
-use crate::keywords::{Keywords, MAX_QUEUES};
+use crate::keywords::{Keywords, MAX_QUEUES, MtuLimits};
 use crate::mail::{Mail, Messages};
 use crate::offload::OffloadState;
 use crate::queue::{Queue, QueueSpec, Targets};
@@ -243,10 +244,15 @@ unsafe fn gather(
     let frontend = bus.frontend_path()?;
     let settings = connection::settings(&bus, &frontend, irql)?;
     let permanent = settings.mac.ok_or(InitError::NoAddress)?.bytes();
+    let backend = connection::offered(&bus, &frontend, irql);
+    let mtu_limits = MtuLimits {
+        store: settings.mtu,
+        scatter_gather: backend.has(Features::SG),
+    };
     let mut identity = Identity {
         permanent,
         current: keywords.network_address().unwrap_or(permanent),
-        mtu: keywords.mtu(settings.mtu),
+        mtu: keywords.mtu(mtu_limits),
         speed: settings.speed.unwrap_or(DEFAULT_SPEED),
         vlan: keywords.vlan(),
         rss_queues: 0,
@@ -267,7 +273,6 @@ unsafe fn gather(
     if keywords.rss() && nt::processor::active_count() > 1 {
         identity.rss_queues = u32::try_from(queues.len()).unwrap_or(0);
     }
-    let backend = connection::offered(&bus, &frontend, irql);
     Ok(Parts {
         offload: OffloadState::new(backend, keywords.offloads()),
         handle,
@@ -280,6 +285,7 @@ unsafe fn gather(
         queues,
         targets: Targets::try_new().map_err(InitError::Ndis)?,
         mail: Mail::try_new()?,
+        mtu_limits,
     })
 }
 

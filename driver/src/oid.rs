@@ -133,8 +133,8 @@ fn query(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Passive<'_>
         }
         sys::OID_GEN_MAXIMUM_LOOKAHEAD
         | sys::OID_GEN_CURRENT_LOOKAHEAD
-        | sys::OID_GEN_MAXIMUM_FRAME_SIZE => request.answer_u32(identity.mtu),
-        sys::OID_GEN_MAXIMUM_TOTAL_SIZE => request.answer_u32(identity.max_frame()),
+        | sys::OID_GEN_MAXIMUM_FRAME_SIZE => request.answer_u32(adapter.mtu()),
+        sys::OID_GEN_MAXIMUM_TOTAL_SIZE => request.answer_u32(adapter.max_frame()),
         sys::OID_GEN_TRANSMIT_BUFFER_SPACE => {
             request.answer_u32(adapter.keywords().transmit_buffers().saturating_mul(BLOCK))
         }

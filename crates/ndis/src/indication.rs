@@ -79,6 +79,17 @@ impl Indicator {
         self.send(sys::NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES, offload);
     }
 
+    /// Tells a changed MTU: the bytes a frame carries at most behind its Ethernet header, as in the general attributes.
+    /// IRQL: at most `DISPATCH_LEVEL`; no lock held.
+    ///
+    /// Of NDIS 6.50. Microsoft's documentation names the status nowhere; its `NetAdapterCx` and the test miniport of XDP
+    /// indicate it like this.
+    pub fn mtu(&self, mut bytes: u32) {
+        let mut status = mtu(self.adapter, self.version, &mut bytes);
+        // SAFETY: `new` was promised a live adapter; the buffer outlives the call, which copies.
+        unsafe { sys::NdisMIndicateStatusEx(self.adapter, &raw mut status) };
+    }
+
     fn send<T: NdisObject>(&self, code: sys::NDIS_STATUS, object: &mut T) {
         let mut status = build(self.adapter, self.version, code, object);
         // SAFETY: `new` was promised a live adapter; the buffer outlives the call, which copies.
@@ -92,11 +103,34 @@ fn build<T: NdisObject>(
     code: sys::NDIS_STATUS,
     object: &mut T,
 ) -> sys::NDIS_STATUS_INDICATION {
+    let size = u32::from(T::shape(version).size);
+    with_buffer(adapter, version, code, object, size)
+}
+
+/// [`sys::NDIS_STATUS_L2_MTU_SIZE_CHANGE`]: its buffer is one `ULONG`.
+fn mtu(adapter: NDIS_HANDLE, version: NdisVersion, bytes: &mut u32) -> sys::NDIS_STATUS_INDICATION {
+    const ULONG: u32 = 4;
+    with_buffer(
+        adapter,
+        version,
+        sys::NDIS_STATUS_L2_MTU_SIZE_CHANGE,
+        bytes,
+        ULONG,
+    )
+}
+
+fn with_buffer<T>(
+    adapter: NDIS_HANDLE,
+    version: NdisVersion,
+    code: sys::NDIS_STATUS,
+    buffer: &mut T,
+    size: u32,
+) -> sys::NDIS_STATUS_INDICATION {
     let mut status = sys::NDIS_STATUS_INDICATION::new(version);
     status.SourceHandle = adapter;
     status.StatusCode = code;
-    status.StatusBuffer = ptr::from_mut(object).cast();
-    status.StatusBufferSize = u32::from(T::shape(version).size);
+    status.StatusBuffer = ptr::from_mut(buffer).cast();
+    status.StatusBufferSize = size;
     status
 }
 
@@ -129,5 +163,17 @@ mod tests {
         );
         assert_eq!((s.SourceHandle, s.StatusBufferSize), (adapter, 188));
         assert!(s.DestinationHandle.is_null() && s.RequestId.is_null());
+    }
+
+    #[test]
+    fn the_mtu_is_one_ulong() {
+        let adapter = ptr::without_provenance_mut(0x1000);
+        let mut bytes = 9000;
+        let s = mtu(adapter, NdisVersion::V6_82, &mut bytes);
+        assert_eq!(
+            (s.StatusCode, s.StatusBufferSize),
+            (sys::NDIS_STATUS_L2_MTU_SIZE_CHANGE, 4)
+        );
+        assert_eq!(s.StatusBuffer, ptr::from_mut(&mut bytes).cast());
     }
 }

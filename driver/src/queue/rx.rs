@@ -61,7 +61,7 @@ pub(crate) struct RxSide {
     pub(crate) offloads: Offloads,
     /// Hashes, and the processors that frames are for.
     pub(crate) steering: Steering<HashTables>,
-    /// Longest frame without tag.
+    /// Longest frame taken since the start, without tag.
     max_frame: u32,
     vlan: VlanSettings,
     /// A frame that is being cut. No other is taken from the ring before it is.

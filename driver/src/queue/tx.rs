@@ -106,7 +106,7 @@ pub(crate) struct TxSide {
     draining: bool,
     pub(crate) link: Option<TxLink>,
     pub(crate) statistics: Direction,
-    /// Longest frame, with header.
+    /// Longest frame taken since the start, with header.
     max_frame: u32,
     vlan: VlanSettings,
     /// Offloads in force.
@@ -140,6 +140,11 @@ impl TxSide {
             frozen: false,
             clock: 0,
         })
+    }
+
+    /// Takes frames of at least this many bytes, with header, without tag.
+    pub(crate) fn take_longer(&mut self, longest: u32) {
+        self.max_frame = self.max_frame.max(longest);
     }
 
     /// Opens or closes for lists. The lists that closing leaves behind are to be completed.

@@ -1,4 +1,4 @@
-//! What goes with a connection: multicast control, carrier, speed, MTU, announcements.
+//! What goes with a connection: multicast control, carrier, speed, announcements.
 
 use harness::DeviceId;
 use harness::ndis::DeviceState;
@@ -161,32 +161,6 @@ fn carrier_cable_and_speed_reach_ndis() {
     assert_eq!(world.protocol(device).link().speeds, [25_000_000_000; 2]);
     assert_eq!(world.protocol(device).redundant_link_indications(), 0);
     end(world);
-}
-
-#[test]
-fn a_larger_mtu_lets_longer_frames_in_at_once() {
-    let (mut world, tap, device) = linux(3040);
-    let long = || {
-        let mut frame = vec![0x11; 4000];
-        frame[..6].copy_from_slice(&World::vif_config(Preset::Linux, 0).mac);
-        frame[12..14].copy_from_slice(&[0x88, 0xB5]);
-        frame
-    };
-    tap.put(long(), FrameMeta::default());
-    world.settle();
-    assert!(world.protocol(device).take_received().is_empty());
-    let key = format!("{}/mtu", frontend_dir(&World::vif_config(Preset::Linux, 0)));
-    world.xen(|xen| xen.store.write(&key, "9000"));
-    world.pass(harness::SECOND);
-    let received = world
-        .protocol(device)
-        .attributes()
-        .general
-        .expect("attributes")
-        .mtu;
-    assert_eq!(received, 1500, "NDIS learns of it at the next start");
-    world.tear_down();
-    world.assert_nothing_left();
 }
 
 /// `NETWORK_ADDRESS_LIST` with one address.

@@ -95,6 +95,9 @@ const TYPES: [i32; 3] = [
 /// `NDIS_RSS_CAPS_SUPPORTS_INDEPENDENT_ENTRY_MOVE` and below: every flag that is defined.
 const RSS_FLAGS: u32 = 0x7F00_3F00;
 
+/// What an MTU can be, in bytes: what every IPv4 host must take whole, to the longest packet that fits a frame.
+pub(crate) const MTU: core::ops::RangeInclusive<u32> = 576..=65_521;
+
 impl General {
     /// Every value that is wrong, in words.
     #[must_use]
@@ -116,10 +119,7 @@ impl General {
             ),
             format!("PhysicalMediumType is {}, not 802.3", self.physical_medium),
         );
-        want(
-            (576..=65_521).contains(&self.mtu),
-            format!("MtuSize is {}", self.mtu),
-        );
+        want(MTU.contains(&self.mtu), format!("MtuSize is {}", self.mtu));
         want(
             self.max_speeds
                 .iter()

@@ -41,6 +41,8 @@ pub struct Attributes {
     pub(crate) registered: bool,
     /// General attributes, once they were accepted.
     pub general: Option<General>,
+    /// The largest MTU told since the start, in bytes: frames as long may be under way when it falls.
+    pub longest_mtu: u32,
     /// The two `NDIS_OFFLOAD` structures as given: in force, and what the hardware can.
     pub offload: Option<[Vec<u8>; 2]>,
 }
@@ -163,7 +165,9 @@ fn set_general(adapter: &Adapter, at: usize) -> NDIS_STATUS {
         return sys::NDIS_STATUS_INVALID_PARAMETER;
     }
     adapter.statuses.start(&general);
-    adapter.attributes.lock().general = Some(general);
+    let mut attributes = adapter.attributes.lock();
+    attributes.longest_mtu = general.mtu;
+    attributes.general = Some(general);
     sys::NDIS_STATUS_SUCCESS
 }
 

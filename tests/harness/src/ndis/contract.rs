@@ -92,7 +92,7 @@ contract! {
     /// `NdisGetDataBuffer`, `NdisAdvance...` or `NdisRetreat...` misused.
     DATA = "ndis-data", "NdisGetDataBuffer, NdisAdvanceNetBufferDataStart, Remarks";
     /// A status indication is malformed.
-    STATUS = "ndis-status", "ndis-contract 1.10";
+    STATUS = "ndis-status", "ndis-contract 1.10; of L2_MTU_SIZE_CHANGE: as NetAdapterCx indicates it";
     /// A status indication after `MiniportHaltEx`, or before the registration attributes.
     STATUS_STATE = "ndis-status-state", "ndis-contract 1.4.5, 1.10: nothing after HaltEx";
     /// A timer object was used wrongly.

@@ -167,7 +167,7 @@ fn limits(adapter: &Adapter) -> Limits {
     let attributes = adapter.attributes.lock();
     let general = attributes.general.clone().unwrap_or_default();
     Limits {
-        total: general.mtu as usize + 14,
+        total: attributes.longest_mtu as usize + 14,
         lookahead: general.lookahead as usize,
         filter: adapter.filter.load(Ordering::Acquire),
         address: general.current_address,

@@ -35,7 +35,7 @@ pub(crate) struct Seen {
 /// What the adapter allows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Largest frame without a VLAN tag: `MtuSize` and 14 bytes.
+    /// Largest frame without a VLAN tag: the largest `MtuSize` told since the start, and 14 bytes.
     pub(crate) total: usize,
     pub(crate) lookahead: usize,
     pub(crate) filter: u32,

@@ -12,7 +12,7 @@ use ndis_sys::{self as sys, NDIS_LINK_STATE, NDIS_STATUS_INDICATION as Indicatio
 use spin::Mutex;
 
 use super::adapter::{self, Adapter};
-use super::attribute_rules::General;
+use super::attribute_rules::{General, MTU};
 use super::attributes::read_offload;
 use super::contract::{STATUS, STATUS_STATE};
 use super::header;
@@ -146,6 +146,7 @@ extern "win64" fn indicate(handle: usize, at: *mut Indication) {
                 data.len(),
             );
         }
+        sys::NDIS_STATUS_L2_MTU_SIZE_CHANGE => mtu(&adapter, &data),
         _ => {}
     }
     let time = kernel().sched.now();
@@ -244,6 +245,38 @@ fn link(adapter: &Arc<Adapter>, at: usize, len: usize) {
     let before = core::mem::replace(&mut *adapter.statuses.link.lock(), now);
     if before == now {
         *adapter.statuses.redundant.lock() += 1;
+    }
+}
+
+/// Of NDIS 6.50: one `ULONG`, the MTU without header, as in the general attributes.
+fn mtu(adapter: &Adapter, data: &[u8]) {
+    let Ok(bytes) = data.try_into().map(u32::from_le_bytes) else {
+        let what = format!("L2_MTU_SIZE_CHANGE with {} bytes", data.len());
+        rules::violate(&STATUS, what);
+        return;
+    };
+    if !MTU.contains(&bytes) {
+        rules::violate(&STATUS, format!("an MTU of {bytes} bytes"));
+    }
+    let mut attributes = adapter.attributes.lock();
+    attributes.longest_mtu = attributes.longest_mtu.max(bytes);
+    let known = attributes
+        .general
+        .as_mut()
+        .map(|general| core::mem::replace(&mut general.mtu, bytes));
+    drop(attributes);
+    match known {
+        None => rules::violate(
+            &STATUS,
+            "a changed MTU before the general attributes".to_owned(),
+        ),
+        Some(known) if known == bytes => {
+            rules::violate(
+                &STATUS,
+                format!("a changed MTU that was {bytes} bytes before"),
+            );
+        }
+        Some(_) => {}
     }
 }
 

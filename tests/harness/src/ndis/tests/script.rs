@@ -241,6 +241,7 @@ fn set_power(fake: &Fake, state: u32) -> i32 {
     if !(fake.does(Mistake::LinkKept) && state != 1) {
         tell_link(fake, link);
     }
+    tell_mtu(fake, if state == 1 { 1500 } else { 1400 });
     if fake.does(Mistake::PowerFails) {
         sys::NDIS_STATUS_FAILURE
     } else {
@@ -274,6 +275,17 @@ pub(super) fn tell_link(fake: &Fake, connect: i32) {
         &raw mut link as usize,
         40,
     );
+}
+
+fn tell_mtu(fake: &Fake, bytes: u32) {
+    let (mut bytes, len) = match fake.mistake {
+        Mistake::MtuShort => (bytes, 2),
+        Mistake::MtuTiny => (0, 4),
+        Mistake::MtuKept => (1500, 4),
+        _ => (bytes, 4),
+    };
+    let at = &raw mut bytes as usize;
+    tell(fake, sys::NDIS_STATUS_L2_MTU_SIZE_CHANGE, at, len);
 }
 
 fn offload_config(fake: &Fake) {
