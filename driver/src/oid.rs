@@ -396,12 +396,23 @@ fn set_offloads(adapter: &Adapter, request: &mut OidRequest<'_>, irql: &mut Pass
         Err(status) => return status,
     };
     match parsed {
-        Ok(wishes) => adapter.change_offloads(irql, |state| state.set_wishes(wishes)),
+        Ok(wishes) => {
+            adapter.change_offloads(irql, |state| state.set_wishes(wishes));
+            finish_indications(irql);
+        }
         Err(rejection) => return refuse_offloads(request, rejection),
     }
     adapter.tell_offloads(irql);
     request.set_supported_revision(sys::NDIS_OFFLOAD_PARAMETERS_REVISION_5);
     Status::SUCCESS
+}
+
+/// Waits until all that was received before has been indicated: no coalesced unit may come after the request that turned
+/// them off ("Querying and Changing RSC State").
+fn finish_indications(irql: &Passive<'_>) {
+    // First the DPCs that take frames from the rings, then those they have handed lists to.
+    nt::dpc::flush(irql);
+    nt::dpc::flush(irql);
 }
 
 fn set_encapsulation(

@@ -55,12 +55,19 @@ struct Sending {
 /// Verifier, `NdisTimedDataHang` and `NdisTimedDataSend`).
 const PATIENCE: u32 = 15;
 
-/// Notes when lists came, in seconds.
-fn note_since(mut lists: NblChain, clock: u32) -> NblChain {
+/// Bits of a list's reserved word: when it came, in seconds, and above it the large sends that were on then.
+const SINCE: usize = 0xFFFF_FFFF;
+const LARGE_V4: usize = 1 << 32;
+const LARGE_V6: usize = 1 << 33;
+
+/// Notes when lists came, in seconds, and what was on.
+fn note(mut lists: NblChain, clock: u32, offloads: &Offloads) -> NblChain {
+    let v4 = if offloads.lso4 { LARGE_V4 } else { 0 };
+    let v6 = if offloads.lso6 { LARGE_V6 } else { 0 };
     let mut noted = NblChain::new();
     while let Some(mut list) = lists.pop_front() {
         let [word, _] = list.reserved_mut();
-        *word = ptr::without_provenance_mut(clock as usize);
+        *word = ptr::without_provenance_mut(clock as usize | v4 | v6);
         noted.push_back(list);
     }
     noted
@@ -68,7 +75,13 @@ fn note_since(mut lists: NblChain, clock: u32) -> NblChain {
 
 fn since(list: &Nbl) -> u32 {
     let [word, _] = list.reserved();
-    u32::try_from(word.addr()).unwrap_or(u32::MAX)
+    u32::try_from(word.addr() & SINCE).unwrap_or(u32::MAX)
+}
+
+/// Large sends that were on when a list was handed over: IPv4, IPv6.
+fn large_sends(list: &Nbl) -> [bool; 2] {
+    let [word, _] = list.reserved();
+    [LARGE_V4, LARGE_V6].map(|bit| word.addr() & bit != 0)
 }
 
 /// What became of a frame.
@@ -230,7 +243,7 @@ impl TxSide {
             return Ok(lists);
         }
         self.let_held_go_before(generation);
-        let lists = note_since(lists, self.clock);
+        let lists = note(lists, self.clock, &self.offloads);
         match self.order.admit(generation) {
             Admission::Now => self.waiting.append(lists),
             Admission::Later => self.held.append(lists),
@@ -368,7 +381,13 @@ impl TxSide {
             return Some(Sent::Failed(Status::RESOURCES));
         }
         let mut head = Head::default();
-        let prepared = asked.prepare(&whole, &mut head, sending.segment, &self.limits(link), irql);
+        let prepared = asked.prepare(
+            &whole,
+            &mut head,
+            sending.segment,
+            &self.limits(link, &sending.list),
+            irql,
+        );
         let ready = match prepared {
             Ok(ready) => ready,
             Err(status) => return Some(Sent::Failed(status)),
@@ -413,9 +432,9 @@ impl TxSide {
         })
     }
 
-    fn limits(&self, link: &TxLink) -> tx_offload::Limits {
+    fn limits(&self, link: &TxLink, list: &Nbl) -> tx_offload::Limits {
         tx_offload::Limits {
-            offloads: self.offloads,
+            large_sends: large_sends(list),
             able: tx_offload::able(link.engine.policy().backend),
             max_frame: self.max_frame,
         }

@@ -8,7 +8,6 @@ use netfront_core::tx::TxChecksum;
 use netif::extra::{Gso, GsoKind};
 use netif::features::Features;
 use nt::irql::AtMostDispatch;
-use offload::settings::Offloads;
 use offload::tx::{self, Able, Checksum, Head, LargeSend, Request};
 use offload::{HEAD_BYTES, IpVersion};
 
@@ -29,8 +28,8 @@ pub(super) struct Asked {
 /// What there is to hold a frame against.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// In force.
-    pub(super) offloads: Offloads,
+    /// Large sends that were on when the list was handed over: IPv4, IPv6.
+    pub(super) large_sends: [bool; 2],
     /// What the backend does.
     pub(super) able: Able,
     /// Longest frame without tag.
@@ -107,13 +106,13 @@ impl Asked {
         self.tag.is_none() && !self.is_large() && !(ip || tcp || udp)
     }
 
-    /// Whether a large send is in force; one that was asked for before it was turned off is not.
-    fn is_allowed(&self, offloads: &Offloads) -> bool {
+    /// Whether a large send may be asked for. One that was handed over before they were turned off may.
+    fn is_allowed(&self, [v4, v6]: [bool; 2]) -> bool {
         self.large.is_none_or(|large| {
             large.v2
                 && match large.ip {
-                    NdisIp::V4 => offloads.lso4,
-                    NdisIp::V6 => offloads.lso6,
+                    NdisIp::V4 => v4,
+                    NdisIp::V6 => v6,
                 }
         })
     }
@@ -139,7 +138,7 @@ impl Asked {
         if self.asks_for_nothing() {
             return Ok(ready);
         }
-        if !self.is_allowed(&limits.offloads) {
+        if !self.is_allowed(limits.large_sends) {
             return Err(Status::FAILURE);
         }
         let known = usize::try_from(frame.length).unwrap_or(HEAD_BYTES);

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use ndis_sys::{
     self as sys, NDIS_OID_REQUEST as Request, NDIS_OID_REQUEST_METHOD_INFORMATION as MethodData,
@@ -155,6 +155,8 @@ struct Current {
 pub(crate) struct Requests {
     exclusion: Signal,
     current: Mutex<Option<Current>>,
+    /// `OID_TCP_OFFLOAD_PARAMETERS` has turned coalescing off: IPv4, IPv6.
+    pub(crate) no_units: [AtomicBool; 2],
 }
 
 impl Requests {
@@ -162,6 +164,7 @@ impl Requests {
         Self {
             exclusion: Signal::exclusion(),
             current: Mutex::new(None),
+            no_units: [const { AtomicBool::new(false) }; 2],
         }
     }
 
@@ -364,6 +367,7 @@ fn exclusive(adapter: &Arc<Adapter>, request: &OidRequest) -> OidResult {
         completed: None,
     });
     let started = kernel().sched.now();
+    note_units(adapter, request, RSC_ENABLED);
     let returned = adapter
         .driver
         .call_status(Handler::OidRequest, &[adapter.context(), built.at]);
@@ -447,6 +451,27 @@ fn wait(adapter: &Arc<Adapter>, request: &OidRequest, built: &Built, signal: Sig
     }
 }
 
+/// Values of `RscIPv4` and `RscIPv6` in `NDIS_OFFLOAD_PARAMETERS`.
+const RSC_DISABLED: u8 = 1;
+const RSC_ENABLED: u8 = 2;
+
+/// Notes which IP versions may come in coalesced units. One that is turned off may until the request is complete
+/// ("Querying and Changing RSC State"), one that is turned on from the moment the driver is asked.
+fn note_units(adapter: &Adapter, request: &OidRequest, change: u8) {
+    if request.kind != OidKind::Set || request.oid != sys::OID_TCP_OFFLOAD_PARAMETERS {
+        return;
+    }
+    let fields = [
+        core::mem::offset_of!(sys::NDIS_OFFLOAD_PARAMETERS, RscIPv4),
+        core::mem::offset_of!(sys::NDIS_OFFLOAD_PARAMETERS, RscIPv6),
+    ];
+    for (off, at) in adapter.requests.no_units.iter().zip(fields) {
+        if request.input.get(at) == Some(&change) {
+            off.store(change == RSC_DISABLED, Ordering::Release);
+        }
+    }
+}
+
 /// What a successful set means for NDIS.
 fn accepted(adapter: &Arc<Adapter>, request: &OidRequest, configurations: usize) {
     match request.oid {
@@ -461,6 +486,7 @@ fn accepted(adapter: &Arc<Adapter>, request: &OidRequest, configurations: usize)
                 .store(u32::from_le_bytes(bytes), Ordering::Release);
         }
         sys::OID_TCP_OFFLOAD_PARAMETERS | sys::OID_OFFLOAD_ENCAPSULATION => {
+            note_units(adapter, request, RSC_DISABLED);
             let adapter = Arc::clone(adapter);
             let oid = request.oid;
             let check = move || {

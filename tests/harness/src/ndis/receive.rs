@@ -171,6 +171,11 @@ fn limits(adapter: &Adapter) -> Limits {
         lookahead: general.lookahead as usize,
         filter: adapter.filter.load(Ordering::Acquire),
         address: general.current_address,
+        no_units: adapter
+            .requests
+            .no_units
+            .each_ref()
+            .map(|off| off.load(Ordering::Acquire)),
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Limits {
     pub(crate) lookahead: usize,
     pub(crate) filter: u32,
     pub(crate) address: [u8; 6],
+    /// An `OID_TCP_OFFLOAD_PARAMETERS` has turned coalescing off: IPv4, IPv6.
+    pub(crate) no_units: [bool; 2],
 }
 
 /// Bytes of MAC, IP and TCP or UDP header, as far as they can be told; never more than the frame.
@@ -100,6 +102,12 @@ pub(crate) fn faults(seen: &Seen, limits: &Limits) -> Vec<(&'static Rule, String
     }
     lengths(seen, limits, &mut faults);
     slots(seen, &mut faults);
+    if coalesced(seen) != 0 && limits.no_units[usize::from(is_v6(seen))] {
+        faults.push((
+            &RECEIVE_OOB,
+            "a coalesced unit after the request that turned coalescing off".to_owned(),
+        ));
+    }
     if limits.filter == 0 {
         faults.push((
             &RECEIVE_FILTER,
@@ -131,6 +139,11 @@ fn slot(seen: &Seen, which: i32) -> u64 {
 
 fn coalesced(seen: &Seen) -> u64 {
     slot(seen, sys::TcpRecvSegCoalesceInfo) & 0xFFFF
+}
+
+fn is_v6(seen: &Seen) -> bool {
+    let bytes = seen.bytes.as_deref().unwrap_or_default();
+    bytes.get(12..14) == Some(&[0x86, 0xDD])
 }
 
 fn lengths(seen: &Seen, limits: &Limits, faults: &mut Vec<(&'static Rule, String)>) {
@@ -233,6 +246,7 @@ mod tests {
         lookahead: 128,
         filter: 0xB,
         address: ADDRESS,
+        no_units: [false; 2],
     };
 
     fn frame(len: usize) -> Vec<u8> {
@@ -320,6 +334,9 @@ mod tests {
         assert_eq!(ids(&unit, &LIMITS), ["ndis-receive-length"]);
         unit.info[22] = 41;
         assert!(ids(&unit, &LIMITS).is_empty());
+        let off = |no_units| Limits { no_units, ..LIMITS };
+        assert_eq!(ids(&unit, &off([true, false])), ["ndis-receive-oob"]);
+        assert!(ids(&unit, &off([false, true])).is_empty());
     }
 
     #[test]
