@@ -163,6 +163,8 @@ extern "win64" fn flush() {
         {
             sched.lock.breathe(sched.cpu().index, turns + 1);
             sched.yield_now();
+            // Those that were queued on this processor meanwhile interrupt the wait: nobody else runs them.
+            deliver::pending(sched);
             turns = turns.saturating_add(1);
         }
     }
