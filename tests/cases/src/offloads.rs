@@ -27,12 +27,7 @@ pub struct Offloads {
     pub coalescing: bool,
 }
 
-const ALL: Offloads = Offloads {
-    tx_checksums: true,
-    rx_checksums: true,
-    large_sends: true,
-    coalescing: true,
-};
+const ALL: Offloads = Offloads::ALL;
 
 /// The sections of the case: their names, and what is on. Large sends need checksums.
 pub const SECTIONS: [(&str, Offloads); 5] = [
@@ -72,8 +67,17 @@ pub const SECTIONS: [(&str, Offloads); 5] = [
 ];
 
 impl Offloads {
+    /// All of them.
+    pub const ALL: Self = Self {
+        tx_checksums: true,
+        rx_checksums: true,
+        large_sends: true,
+        coalescing: true,
+    };
+
     /// `NDIS_OFFLOAD_PARAMETERS` of revision 5 that turn these on and the others off.
-    fn parameters(self) -> Vec<u8> {
+    #[must_use]
+    pub fn parameters(self) -> Vec<u8> {
         let mut bytes = vec![0; 34];
         bytes[..4].copy_from_slice(&[0x80, 5, 34, 0]);
         let checksum = match (self.tx_checksums, self.rx_checksums) {

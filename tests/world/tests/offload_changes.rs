@@ -1,13 +1,16 @@
 //! Offloads that are turned on and off while TCP runs both ways: no content is damaged, NDIS is told what is in force,
 //! and nothing is used after it was turned off. What was handed over before is sent all the same.
 
+use core::array;
 use core::mem::offset_of;
+use core::ops::Range;
 
+use cases::offloads::Offloads;
 use cases::{Machine, Plan, transfer_while};
 use harness::ndis::{Frame, Layout, SendList, SendOptions};
 use harness::{DeviceId, Value};
 use large_frames::Use;
-use ndis_sys::{self as sys, NDIS_OFFLOAD as Offload, NDIS_OFFLOAD_PARAMETERS as Parameters};
+use ndis_sys::{self as sys, NDIS_OFFLOAD as Offload};
 use netback_model::{FrameMeta, Gso, Preset, ResponseMode, segment};
 use world::packet::{Packet, verifies};
 use world::rss_parameters;
@@ -20,61 +23,36 @@ const WINDOW: usize = 64 * 1024;
 const MSS: u64 = 1400;
 const HOST: [u8; 6] = [2, 0, 0, 0, 0, 9];
 
-/// What a request asks for.
-#[derive(Clone, Copy, Debug, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "each is switched for itself")]
+/// What the two requests ask for.
+#[derive(Clone, Copy, Debug)]
 struct On {
-    tx_checksums: bool,
-    rx_checksums: bool,
-    large_sends: bool,
-    coalescing: bool,
+    offloads: Offloads,
     /// `OID_OFFLOAD_ENCAPSULATION`: what is told of received checksums depends on it.
     encapsulation: bool,
 }
 
 impl On {
-    const ALL: Self = Self {
-        tx_checksums: true,
-        rx_checksums: true,
-        large_sends: true,
-        coalescing: true,
-        encapsulation: true,
-    };
+    const ALL: Self = Self::of(Offloads::ALL);
+
+    const fn of(offloads: Offloads) -> Self {
+        Self {
+            offloads,
+            encapsulation: true,
+        }
+    }
 
     /// One of the settings, by chance. Large sends need checksums.
     fn any(seed: u64) -> Self {
         let bit = |nth: u64| seed >> nth & 1 != 0;
         Self {
-            tx_checksums: bit(0),
-            rx_checksums: bit(1),
-            large_sends: bit(0) && bit(2),
-            coalescing: bit(3),
+            offloads: Offloads {
+                tx_checksums: bit(0),
+                rx_checksums: bit(1),
+                large_sends: bit(0) && bit(2),
+                coalescing: bit(3),
+            },
             encapsulation: bit(4) || bit(5),
         }
-    }
-
-    fn parameters(self) -> Vec<u8> {
-        let mut bytes = vec![0; 34];
-        bytes[..4].copy_from_slice(&[0x80, 5, 34, 0]);
-        let checksum = 1 + u8::from(self.tx_checksums) + 2 * u8::from(self.rx_checksums);
-        for at in [
-            offset_of!(Parameters, IPv4Checksum),
-            offset_of!(Parameters, TCPIPv4Checksum),
-            offset_of!(Parameters, UDPIPv4Checksum),
-            offset_of!(Parameters, TCPIPv6Checksum),
-            offset_of!(Parameters, UDPIPv6Checksum),
-        ] {
-            bytes[at] = checksum;
-        }
-        for (at, on) in [
-            (offset_of!(Parameters, LsoV2IPv4), self.large_sends),
-            (offset_of!(Parameters, LsoV2IPv6), self.large_sends),
-            (offset_of!(Parameters, RscIPv4), self.coalescing),
-            (offset_of!(Parameters, RscIPv6), self.coalescing),
-        ] {
-            bytes[at] = 1 + u8::from(on);
-        }
-        bytes
     }
 
     /// `NDIS_OFFLOAD_ENCAPSULATION`, both IP versions.
@@ -95,7 +73,7 @@ impl On {
         let protocol = machine.system().protocol(device);
         for (oid, value) in [
             (sys::OID_OFFLOAD_ENCAPSULATION, self.encapsulations()),
-            (sys::OID_TCP_OFFLOAD_PARAMETERS, self.parameters()),
+            (sys::OID_TCP_OFFLOAD_PARAMETERS, self.offloads.parameters()),
         ] {
             let status = protocol.set(oid, value).map(|done| done.status);
             assert_eq!(
@@ -109,15 +87,16 @@ impl On {
         let mut told = protocol.statuses().into_iter();
         let told = told.rfind(|status| status.code == config);
         let told = told.expect("it was told").data;
+        let on = self.offloads;
         let number = |at: usize| u32::from_le_bytes(told[at..at + 4].try_into().expect("four"));
         let large = offset_of!(Offload, LsoV2);
-        assert_eq!(number(large + 4) != 0, self.large_sends, "{self:?}");
+        assert_eq!(number(large + 4) != 0, on.large_sends, "{self:?}");
         let units = told[offset_of!(Offload, Rsc)] != 0;
-        assert_eq!(units, self.coalescing && self.rx_checksums, "{self:?}");
+        assert_eq!(units, on.coalescing && on.rx_checksums, "{self:?}");
         // Transmit and receive: encapsulation, then bit fields, TCP's at bit 4.
         let tcp = |nth: usize| number(offset_of!(Offload, Checksum) + 8 * nth + 4) >> 4 & 3;
-        assert_eq!(tcp(0) != 0, self.tx_checksums, "{self:?}");
-        assert_eq!(tcp(1) != 0, self.rx_checksums, "{self:?}");
+        assert_eq!(tcp(0) != 0, on.tx_checksums, "{self:?}");
+        assert_eq!(tcp(1) != 0, on.rx_checksums, "{self:?}");
     }
 }
 
@@ -172,8 +151,8 @@ fn exchange(parallel: bool, seed: u64, bytes: u64) -> [u64; 4] {
         on = On::any(mixed(changes << 20 ^ seed));
         on.set(world, device);
         guest.offloads = Use {
-            checksums: on.tx_checksums,
-            large_sends: on.large_sends,
+            checksums: on.offloads.tx_checksums,
+            large_sends: on.offloads.large_sends,
         };
     };
     let outcome = transfer_while(&mut world, &mut guest, &plan, meanwhile);
@@ -187,31 +166,25 @@ fn exchange(parallel: bool, seed: u64, bytes: u64) -> [u64; 4] {
     found
 }
 
+/// How often each was found in use, over all seeds: large sends, blank checksums, verified ones, coalesced units.
+fn exchanges(parallel: bool, seeds: Range<u64>) -> [u64; 4] {
+    seeds.fold([0; 4], |sum, seed| {
+        let more = exchange(parallel, seed, 3 << 20);
+        array::from_fn(|nth| sum[nth] + more[nth])
+    })
+}
+
 /// The harness holds every coalesced unit against the requests; the model backend's rules and the peer's stack every
 /// frame that was sent.
 #[test]
 fn offloads_change_while_tcp_runs() {
-    let mut found = [0; 4];
-    for seed in 4700..4712 {
-        let more = exchange(false, seed, 3 << 20);
-        found
-            .iter_mut()
-            .zip(more)
-            .for_each(|(sum, more)| *sum += more);
-    }
+    let found = exchanges(false, 4700..4712);
     assert!(found.iter().all(|count| *count > 50), "{found:?}");
 }
 
 #[test]
 fn offloads_change_while_tcp_runs_in_parallel() {
-    let mut found = [0; 4];
-    for seed in 4720..4724 {
-        let more = exchange(true, seed, 3 << 20);
-        found
-            .iter_mut()
-            .zip(more)
-            .for_each(|(sum, more)| *sum += more);
-    }
+    let found = exchanges(true, 4720..4724);
     assert!(found.iter().all(|count| *count > 0), "{found:?}");
 }
 
@@ -260,10 +233,10 @@ fn units_come_while_coalescing_changes(parallel: bool, seed: u64) -> [usize; 2] 
         // The backend finds them a little later: before, while, or after the request is in the driver.
         let later = world.harness().now() + mixed(round ^ seed) % 60;
         world.at(later, |_| ());
-        let on = On {
+        let on = On::of(Offloads {
             coalescing: round % 2 == 1,
-            ..On::ALL
-        };
+            ..Offloads::ALL
+        });
         on.set(&world, device);
         world.settle();
         for frame in world.protocol(device).take_received() {
@@ -343,10 +316,10 @@ fn large_sends_handed_over_before_they_were_turned_off_leave() {
     send(&mut world, &packets);
     let waiting = 40 - world.protocol(device).take_sent().len();
     assert!(waiting > 10, "{waiting}");
-    let off = On {
+    let off = On::of(Offloads {
         large_sends: false,
-        ..On::ALL
-    };
+        ..Offloads::ALL
+    });
     off.set(&world, device);
     send(&mut world, &packets[..1]);
     answer(&world, ResponseMode::Immediate);
