@@ -37,7 +37,7 @@ extern crate std;
 #[cfg(test)]
 fn cases() -> proptest::test_runner::Config {
     proptest::test_runner::Config {
-        cases: if cfg!(miri) { 3 } else { 256 },
+        cases: if cfg!(miri) { 1 } else { 256 },
         failure_persistence: None,
         ..Default::default()
     }

@@ -11,6 +11,9 @@ use crate::test_frame::{Spec, reference_sum};
 use crate::tx::*;
 use crate::{HEAD_BYTES, IpVersion};
 
+/// Bytes of payload of the longest frames.
+const LONG: usize = if cfg!(miri) { 1500 } else { 10_000 };
+
 const ALL: Able = Able {
     checksum: [true; 2],
     gso: [true; 2],
@@ -123,7 +126,7 @@ fn the_backend_gets_the_pseudo_header_sum_where_it_completes() {
 fn the_driver_computes_where_the_backend_does_not() {
     for six in [false, true] {
         for udp in [false, true] {
-            for payload in [0, 1, 2, 777, 8000] {
+            for payload in [0, 1, 2, 777, LONG] {
                 let spec = Spec {
                     six,
                     udp,
@@ -318,7 +321,7 @@ fn check_segments(spec: &Spec, frame: &[u8], mss: usize, out: &[Vec<u8>]) {
 
 #[test]
 fn a_large_send_with_a_tag_or_without_a_backend_for_it_is_cut_here() {
-    for spec in [Spec::tcp4(10_000), Spec::tcp6(10_000)] {
+    for spec in [Spec::tcp4(LONG), Spec::tcp6(LONG)] {
         let frame = spec.bytes();
         let (_, out) = send(&frame, None, large(&spec, 1448), NONE).unwrap();
         check_segments(&spec, &frame, 1448, &out);
@@ -338,7 +341,7 @@ fn any_spec() -> impl Strategy<Value = Spec> {
         0_usize..5,
         0_usize..10,
         any::<u8>(),
-        0_usize..if cfg!(miri) { 3000 } else { 20_000 },
+        0_usize..2 * LONG,
     )
         .prop_map(|([six, udp, tag], ip, tcp, flags, payload)| Spec {
             six,
@@ -353,7 +356,7 @@ fn any_spec() -> impl Strategy<Value = Spec> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 512 },
+        cases: if cfg!(miri) { 2 } else { 512 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

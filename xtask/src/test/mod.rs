@@ -36,23 +36,18 @@ pub(crate) struct Options {
 /// The jobs that take longest, in this order: they begin first, so that all processors end at about the same time.
 const LONGEST: &[&str] = &[
     "world::lives",
-    "layout::bindings",
     "Miri: netfront-core",
-    "Miri: ring",
-    "Miri: offload",
-    "world::hostile",
+    "world::drivers",
+    "layout::bindings",
     SECOND_BUILD,
-    "Miri: rss",
-    "world::rss",
-    "world::proof",
-    "documentation",
-    "Miri: netif",
-    "Miri: keywords",
-    "Miri: xenbus-core",
     "Miri: xenstore",
-    "world::parallel",
-    "world::keyword_effects",
-    "world::backends",
+    "Miri: rss",
+    "Miri: offload",
+    "Miri: ring",
+    "Miri: xenbus-core",
+    "Miri: netif",
+    "documentation",
+    "Miri: keywords",
 ];
 const SECOND_BUILD: &str = "second build";
 

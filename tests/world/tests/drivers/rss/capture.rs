@@ -8,7 +8,7 @@ use netback_model::FrameMeta;
 use world::captured;
 use world::rss::{ALL_TYPES, KEY, NETIF_TYPES};
 
-use crate::support::Bench;
+use super::support::Bench;
 
 /// What tests/data/mixed-frames.py says of a frame, by its number.
 struct Expected {

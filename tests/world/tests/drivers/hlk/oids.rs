@@ -5,7 +5,7 @@ use ndis_sys as sys;
 use oracle::generate::Rng;
 use world::proof::Proof;
 
-use crate::start;
+use super::start;
 
 fn ask(proof: &Proof, request: OidRequest) -> OidResult {
     let oid = request.oid;

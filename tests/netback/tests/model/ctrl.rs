@@ -1,8 +1,7 @@
 //! The control ring.
-mod support;
 
+use crate::support::*;
 use netback_model::{Attack, Config, FrameMeta, Preset, Rule, SharedPage, toeplitz};
-use support::*;
 
 const OK: (u32, u32) = (0, 0);
 const UNSUPPORTED: (u32, u32) = (1, 0);

@@ -1,6 +1,6 @@
 //! What a request has set is in force when it returns.
 
-use crate::support::{Bench, Rng};
+use super::support::{Bench, Rng};
 
 /// Frames that come after the request are hashed and steered by it; whatever else the machine is about to do.
 fn frames_obey(queues: u16, cpus: u32, seed: u64, rounds: u32, ctrl_ring: bool) {

@@ -3,7 +3,7 @@
 use harness::Value;
 use ndis_sys as sys;
 
-use crate::{frame_to, receive, start};
+use super::{frame_to, receive, start};
 
 fn group(number: u8) -> [u8; 6] {
     [0x01, 0, 0x5E, 0x10, 0, number]

@@ -1,8 +1,7 @@
 //! RX: frames into the guest's pages.
-mod support;
 
+use crate::support::*;
 use netback_model::{Config, FrameHash, FrameMeta, Gso, Preset, Rule, RxShape};
-use support::*;
 use xen_abi::netif::GsoType;
 
 const GSO: FrameMeta = FrameMeta {

@@ -1,8 +1,7 @@
 //! The tricks do what they say, and the honest model is deterministic.
-mod support;
 
+use crate::support::*;
 use netback_model::{Attack, FrameMeta, ResponseMode};
-use support::*;
 
 #[test]
 fn tx_responses_lie() {

@@ -2,7 +2,7 @@
 
 use world::rss::ALL_TYPES;
 
-use crate::support::{Bench, Rng};
+use super::support::{Bench, Rng};
 
 /// Frames both ways: those for the guest are hashed and land as the table says, those from it keep their order.
 fn carries(bench: &mut Bench, rng: &mut Rng, round: u32) {

@@ -6,7 +6,7 @@ use oracle::slots;
 use oracle::transmit::Asked;
 use world::proof::Proof;
 
-use crate::{frame_to, receive, start};
+use super::{frame_to, receive, start};
 
 const PEER: [u8; 6] = [0x02, 0, 0, 0, 0, 0x77];
 const GROUP: [u8; 6] = [0x01, 0, 0x5E, 1, 2, 3];

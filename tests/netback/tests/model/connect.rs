@@ -1,8 +1,7 @@
 //! The state machine: connecting, closing, connecting again.
-mod support;
 
+use crate::support::*;
 use netback_model::{Config, Netback, Preset, ResponseMode, Rule, Severity, Store, toolstack};
-use support::*;
 
 fn plan(keys: &[(&'static str, &'static str)]) -> Plan {
     let mut plan = Plan::default();

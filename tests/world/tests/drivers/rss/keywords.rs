@@ -7,7 +7,7 @@ use ::keywords::{Integer, Keyword, Kind, table};
 use ndis_sys as sys;
 use world::rss::{ALL_TYPES, Setting};
 
-use crate::support::{Bench, Rng};
+use super::support::{Bench, Rng};
 
 /// Queues, where their number is not what is looked at.
 const QUEUES: u16 = 4;

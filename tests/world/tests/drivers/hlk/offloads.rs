@@ -14,7 +14,7 @@ use oracle::transmit::{self, Asked};
 use world::proof::Proof;
 use xen_abi::netif::GsoType;
 
-use crate::start;
+use super::start;
 
 fn send(proof: &mut Proof, bytes: Vec<u8>, (slot, value): (usize, u64)) {
     let mut asked = Asked {

@@ -1,10 +1,9 @@
 //! TX: what netback takes, drops, and punishes.
-mod support;
 
+use crate::support::*;
 use netback_model::{
     Config, ExtraPolicy, Preset, ResponseMode, Rule, Severity, SharedPage, complete_checksum,
 };
-use support::*;
 
 const CSUM: u16 = 1 | 2;
 const GSO4: [u8; 8] = [1, 0, 0xA8, 5, 1, 0, 0, 0];
