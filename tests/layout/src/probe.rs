@@ -1,18 +1,19 @@
 //! The probe crate: a table of what the compiler for Windows makes of a binding.
 //!
 //! Each [`Request`] becomes one row of two 64-bit numbers in a static that has a link section of
-//! its own. The probe is compiled to a library, never linked and never run; [`read_table`] finds
-//! the section in the archive's object files.
+//! its own. The probe is compiled, never linked and never run; [`read_table`] finds the section in
+//! the object file.
 
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSection};
 
 /// The target whose layouts count.
 pub const TARGET: &str = "x86_64-pc-windows-msvc";
+/// The profile the drivers are built with.
+const PROFILE: &str = "driver";
 /// Name of the section: eight bytes at most, or COFF moves it to the string table.
 const SECTION: &str = ".layout";
 /// First row of the table: it marks the section as ours and holds the number of rows after it.
@@ -125,10 +126,12 @@ const fn bits<T: Copy>(value: T) -> [u64; 2] {
 }
 ";
 
-/// A crate on disk that depends on the binding crates.
+/// A crate on disk that depends on the binding crates. It is built as the drivers are, with their profile and into
+/// their folder: what runs at build time (bindgen above all) is there already when they were built.
 #[derive(Clone, Debug)]
 pub struct Probe {
     folder: PathBuf,
+    target_dir: PathBuf,
 }
 
 /// A binding crate that was built, and where its sources are.
@@ -136,37 +139,53 @@ pub struct Probe {
 pub struct BuiltCrate {
     /// Root source file.
     pub root: PathBuf,
+    /// The library.
+    pub library: PathBuf,
     /// The build script's output folder, if it has one.
     pub out_dir: Option<PathBuf>,
 }
 
 impl Probe {
-    /// Writes an empty probe into `workspace/target/layout-probe`. `dependencies` are lines of a
-    /// `[dependencies]` table.
-    pub fn create(workspace: &Path, dependencies: &str) -> Result<Self, ProbeError> {
-        let folder = workspace.join("target/layout-probe");
+    /// Writes an empty probe into the folder `layout-probe` of `target_dir`, the folder that the drivers of `workspace`
+    /// are built into. `dependencies` are lines of a `[dependencies]` table.
+    pub fn create(
+        workspace: &Path,
+        target_dir: &Path,
+        dependencies: &str,
+    ) -> Result<Self, ProbeError> {
+        let folder = target_dir.join("layout-probe");
         let write = |path: PathBuf, text: &str| {
             std::fs::write(&path, text).map_err(|error| ProbeError::Io(path, error))
         };
         let source = folder.join("src");
         std::fs::create_dir_all(&source).map_err(|error| ProbeError::Io(source, error))?;
-        let wdk_build = workspace.join("cross/wdk-build");
+        // Cargo looks at the profile for build dependencies, too. Those of the drivers are there for the same features of
+        // what both have in common.
+        let from = workspace.join("Cargo.toml");
+        let root = std::fs::read_to_string(&from).map_err(|error| ProbeError::Io(from, error))?;
         let manifest = format!(
             "[package]\nname = \"layout-probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
              publish = false\n\n[workspace]\n\n\
              [workspace.metadata.wdk.driver-model]\ndriver-type = \"WDM\"\n\n\
              [package.metadata.wdk.driver-model]\ndriver-type = \"WDM\"\n\n\
-             [profile.dev]\npanic = \"abort\"\ndebug = false\nincremental = false\n\n\
+             {profile}\n\n\
              [dependencies]\n{dependencies}\n\
-             [patch.crates-io]\nwdk-build = {{ path = '{}' }}\n",
-            wdk_build.display()
+             [build-dependencies]\nimport-libraries = {{ path = '{implib}' }}\n\n\
+             [patch.crates-io]\nwdk-build = {{ path = '{wdk_build}' }}\n",
+            profile = table(&root, &format!("[profile.{PROFILE}]")),
+            implib = workspace.join("cross/implib").display(),
+            wdk_build = workspace.join("cross/wdk-build").display(),
         );
         write(folder.join("Cargo.toml"), &manifest)?;
+        write(folder.join("build.rs"), "fn main() {}\n")?;
         write(folder.join("src/lib.rs"), HEAD)?;
         // The workspace's own versions of everything.
         let (from, to) = (workspace.join("Cargo.lock"), folder.join("Cargo.lock"));
         std::fs::copy(&from, to).map_err(|error| ProbeError::Io(from, error))?;
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            target_dir: target_dir.to_owned(),
+        })
     }
 
     /// Builds the probe as it stands and finds the crate `name` among its dependencies.
@@ -183,41 +202,37 @@ impl Probe {
                 .filter(of_crate)
                 .filter(move |message| message["reason"] == reason)
         };
-        let root = with_reason("compiler-artifact")
-            .filter(|message| {
+        let missing = || ProbeError::Missing(format!("crate {name}"));
+        let artifact = with_reason("compiler-artifact")
+            .find(|message| {
                 let kinds = message["target"]["kind"].as_array();
                 kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "lib"))
             })
-            .find_map(|message| message["target"]["src_path"].as_str())
-            .ok_or_else(|| ProbeError::Missing(format!("crate {name}")))?;
+            .ok_or_else(missing)?;
+        let root = artifact["target"]["src_path"]
+            .as_str()
+            .ok_or_else(missing)?;
         let out_dir = with_reason("build-script-executed")
             .find_map(|message| message["out_dir"].as_str())
             .map(PathBuf::from);
         Ok(BuiltCrate {
             root: PathBuf::from(root),
+            library: library(artifact).ok_or_else(missing)?,
             out_dir,
         })
     }
 
-    /// Asks the compiler.
-    pub fn ask(&self, requests: &[Request]) -> Result<Vec<Row>, ProbeError> {
-        let file = self.folder.join("src/lib.rs");
-        std::fs::write(&file, source_of(requests)).map_err(|error| ProbeError::Io(file, error))?;
-        let messages = self.build()?;
-        let library = messages
-            .iter()
-            .filter(|message| message["target"]["name"] == "layout_probe")
-            .filter_map(|message| message["filenames"].as_array())
-            .flatten()
-            .filter_map(serde_json::Value::as_str)
-            .find(|name| {
-                let extension = Path::new(name).extension();
-                extension.is_some_and(|extension| extension == "rlib")
-            })
-            .ok_or_else(|| ProbeError::Missing("the probe's library".to_owned()))?;
-        let library = PathBuf::from(library);
-        let bytes =
-            std::fs::read(&library).map_err(|error| ProbeError::Io(library.clone(), error))?;
+    /// Asks the compiler. Paths in `requests` begin with a crate of `on`.
+    pub fn ask(&self, requests: &[Request], on: &[&str]) -> Result<Vec<Row>, ProbeError> {
+        let write = |path: &Path, text: String| {
+            std::fs::write(path, text).map_err(|error| ProbeError::Io(path.to_owned(), error))
+        };
+        let (source, object) = (self.folder.join("table.rs"), self.folder.join("table.o"));
+        write(&source, source_of(requests))?;
+        let mut rustc = self.rustc("layout_probe", on)?;
+        rustc.arg("--emit=obj").arg("-o").arg(&object).arg(source);
+        succeeded(run(&mut rustc)?)?;
+        let bytes = std::fs::read(&object).map_err(|error| ProbeError::Io(object, error))?;
         let rows = read_table(&bytes)?;
         if rows.len() != requests.len() {
             return Err(ProbeError::Table(format!(
@@ -229,41 +244,50 @@ impl Probe {
         Ok(rows)
     }
 
-    /// The source of the dependency `name` with its macros expanded, so that what macros declare
-    /// is seen, too. Only an unstable option of the compiler gives that; it is allowed for this
-    /// one crate, and nothing is built from the result.
-    pub fn expand(&self, name: &str) -> Result<String, ProbeError> {
-        let mut cargo = self.cargo("rustc");
-        cargo.args([
-            "--quiet",
-            "--lib",
-            "--package",
-            name,
-            "--",
-            "-Zunpretty=expanded",
-        ]);
-        let output = run(&mut cargo)?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let messages = String::from_utf8_lossy(&output.stderr);
-        Err(ProbeError::Build(messages.into_owned()))
+    /// The source of `name`, which depends on `on`, with its macros expanded, so that what macros declare is seen, too.
+    /// Only an unstable option of the compiler gives that; nothing is built from the result.
+    pub fn expand(&self, name: &str, on: &[&str]) -> Result<String, ProbeError> {
+        let mut rustc = self.rustc(&name.replace('-', "_"), on)?;
+        rustc.arg("-Zunpretty=expanded").env("RUSTC_BOOTSTRAP", "1");
+        let output = run(rustc.arg(self.find_crate(name)?.root))?;
+        succeeded(output)
     }
 
-    fn cargo(&self, command: &str) -> Command {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .current_dir(&self.folder)
-            // Set for every call, or cargo would build all again when it changes.
-            .env("RUSTC_BOOTSTRAP", "ndis_sys")
-            .args([command, "--target", TARGET, "--target-dir"])
-            .arg(self.folder.join("target"));
-        cargo
+    /// The compiler, for a crate `name` that depends on `on`. It is called without cargo: for that the variable which
+    /// allows unstable options is a reason to build other crates again, and it leaves no object file in libraries for
+    /// link-time optimization.
+    fn rustc(&self, name: &str, on: &[&str]) -> Result<Command, ProbeError> {
+        let mut rustc = Command::new("rustc");
+        rustc
+            .args(["--edition=2024", "--crate-type=lib", "-Cpanic=abort"])
+            .args(["--target", TARGET, "--crate-name", name]);
+        // Libraries for the target, and macros for the host.
+        let folders = [
+            self.target_dir.join(TARGET).join(PROFILE).join("deps"),
+            self.target_dir.join(PROFILE).join("deps"),
+        ];
+        for folder in folders {
+            rustc
+                .arg("-L")
+                .arg(format!("dependency={}", folder.display()));
+        }
+        for dependency in on {
+            let library = self.find_crate(dependency)?.library;
+            let name = dependency.replace('-', "_");
+            rustc.arg("--extern");
+            rustc.arg(format!("{name}={}", library.display()));
+        }
+        Ok(rustc)
     }
 
     fn build(&self) -> Result<Vec<serde_json::Value>, ProbeError> {
-        let mut cargo = self.cargo("build");
-        let output = run(cargo.arg("--message-format=json"))?;
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .current_dir(&self.folder)
+            .args(["build", "--message-format=json", "--profile", PROFILE])
+            .args(["--target", TARGET, "--target-dir"])
+            .arg(&self.target_dir);
+        let output = run(&mut cargo)?;
         let lines = String::from_utf8_lossy(&output.stdout);
         let messages: Vec<serde_json::Value> = lines
             .lines()
@@ -283,6 +307,35 @@ impl Probe {
     }
 }
 
+/// What a program printed, if all went well.
+fn succeeded(output: std::process::Output) -> Result<String, ProbeError> {
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(said(&output.stdout))
+    } else {
+        Err(ProbeError::Build(said(&output.stderr)))
+    }
+}
+
+/// The table `name` of a manifest, up to the next empty line.
+fn table<'a>(manifest: &'a str, name: &str) -> &'a str {
+    let start = manifest.find(name).unwrap_or(manifest.len());
+    let rest = manifest.get(start..).unwrap_or_default();
+    rest.split("\n\n").next().unwrap_or_default()
+}
+
+/// The library among the files that a message of cargo's names.
+fn library(artifact: &serde_json::Value) -> Option<PathBuf> {
+    let names = artifact["filenames"].as_array()?.iter();
+    names
+        .filter_map(serde_json::Value::as_str)
+        .map(PathBuf::from)
+        .find(|name| {
+            name.extension()
+                .is_some_and(|extension| extension == "rlib")
+        })
+}
+
 fn run(command: &mut Command) -> Result<std::process::Output, ProbeError> {
     let program = PathBuf::from(command.get_program());
     command
@@ -290,43 +343,22 @@ fn run(command: &mut Command) -> Result<std::process::Output, ProbeError> {
         .map_err(|error| ProbeError::Io(program, error))
 }
 
-/// The rows in an `.rlib` or object file.
+/// The rows in an object file.
 pub fn read_table(bytes: &[u8]) -> Result<Vec<Row>, ProbeError> {
     let table = |reason: &str| ProbeError::Table(reason.to_owned());
-    if let Ok(archive) = ArchiveFile::parse(bytes) {
-        for member in archive.members() {
-            let member = member.map_err(|error| ProbeError::Table(error.to_string()))?;
-            let data = member
-                .data(bytes)
-                .map_err(|error| ProbeError::Table(error.to_string()))?;
-            if let Some(rows) = rows_of_object(data)? {
-                return Ok(rows);
-            }
-        }
-        return Err(table("no member of the library has it"));
-    }
-    rows_of_object(bytes)?.ok_or_else(|| table("the object file has none"))
-}
-
-fn rows_of_object(bytes: &[u8]) -> Result<Option<Vec<Row>>, ProbeError> {
-    // Members that are no object file hold the compiler's metadata.
-    let Ok(file) = object::File::parse(bytes) else {
-        return Ok(None);
-    };
+    let file = object::File::parse(bytes).map_err(|error| table(&error.to_string()))?;
     let Some(section) = file.section_by_name(SECTION) else {
-        return Ok(None);
+        return Err(table("the object file has none"));
     };
-    let data = section
-        .data()
-        .map_err(|error| ProbeError::Table(error.to_string()))?;
+    let data = section.data().map_err(|error| table(&error.to_string()))?;
     let (words, _) = data.as_chunks::<8>();
     let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
     let (rows, _) = words.as_chunks::<2>();
     match rows {
         [[MARK, count], rest @ ..] if usize::try_from(*count) == Ok(rest.len()) => {
-            Ok(Some(rest.to_vec()))
+            Ok(rest.to_vec())
         }
-        _ => Err(ProbeError::Table("damaged section".to_owned())),
+        _ => Err(table("damaged section")),
     }
 }
 
@@ -406,8 +438,8 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_library_are_refused() {
-        let error = read_table(b"not a library").expect_err("garbage");
-        assert!(error.to_string().contains("has none"), "{error}");
+    fn bytes_that_are_no_object_file_are_refused() {
+        let error = read_table(b"not an object file").expect_err("garbage");
+        assert!(matches!(error, ProbeError::Table(_)), "{error}");
     }
 }

@@ -92,7 +92,10 @@ fn bindings_agree_with_the_facts() {
         wdk_dependency(&workspace),
         ndis_folder.display()
     );
-    let probe = Probe::create(&workspace, &dependencies).unwrap_or_else(|error| panic!("{error}"));
+    let target_dir = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace.join("target"), |folder| workspace.join(folder));
+    let probe = Probe::create(&workspace, &target_dir, &dependencies)
+        .unwrap_or_else(|error| panic!("{error}"));
     let built = probe
         .find_crate("wdk-sys")
         .unwrap_or_else(|error| panic!("{error}"));
@@ -105,7 +108,7 @@ fn bindings_agree_with_the_facts() {
         .collect();
     let mut ndis = Bindings::default();
     let expanded = probe
-        .expand("ndis-sys")
+        .expand("ndis-sys", &["wdk-sys"])
         .unwrap_or_else(|error| panic!("{error}"));
     ndis.add_text(&ndis_folder, "ndis_sys", &expanded)
         .unwrap_or_else(|error| panic!("{error}"));
@@ -115,7 +118,7 @@ fn bindings_agree_with_the_facts() {
     plan.add_known(&wdk, &touched);
     let unused = plan.unused_sourced();
     let rows = probe
-        .ask(plan.requests())
+        .ask(plan.requests(), &["wdk-sys", "ndis-sys"])
         .unwrap_or_else(|error| panic!("{error}"));
     let mut report = plan.compare(&rows);
     let accepted = differences.accept(&mut report, &users);

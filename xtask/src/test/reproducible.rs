@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    build::{self, DRIVERS},
+    build::{self, DRIVER_PROFILE, DRIVERS},
     package, process,
 };
 
@@ -18,6 +18,7 @@ pub(crate) fn check() -> Result<bool> {
     let copy = process::target_dir().join("second-build");
     fresh_copy(&copy)?;
     let target_dir = copy.join("target");
+    with_host_tools(&target_dir)?;
     build::drivers(&copy, &target_dir)?;
     let second_package = target_dir.join("package");
     package::assemble(&second_package, &package::test_signer()?)?;
@@ -39,6 +40,18 @@ pub(crate) fn check() -> Result<bool> {
         fs::remove_dir_all(&copy)?;
     }
     Ok(identical)
+}
+
+/// Copies what the first build made to run on this machine (bindgen, macros, build scripts). Nothing of it gets into an
+/// image: what the tools make of the headers and all that is compiled for Windows lies in another folder, and is made again.
+fn with_host_tools(target_dir: &Path) -> Result<()> {
+    fs::create_dir_all(target_dir)?;
+    let mut copy = process::program("cp");
+    // With their times: to cargo they would be out of date.
+    copy.arg("--archive")
+        .arg(process::target_dir().join(DRIVER_PROFILE))
+        .arg(target_dir);
+    process::run("copying the first build's tools", &mut copy)
 }
 
 /// Copies the sources, tracked or new but not ignored, as they are in the work tree.

@@ -1,5 +1,6 @@
 //! The control ring client against a model of netback's hash.c, on raw words.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::vec::Vec;
 
@@ -47,7 +48,7 @@ struct Backend<'p> {
     refuse: Option<(u16, u32)>,
     /// Grants it would keep mapped, and those it does.
     room: u32,
-    mapped: Vec<u32>,
+    mapped: BTreeSet<u32>,
 }
 
 impl<'p> Backend<'p> {
@@ -65,7 +66,7 @@ impl<'p> Backend<'p> {
             log: Vec::new(),
             refuse: None,
             room: 0,
-            mapped: Vec::new(),
+            mapped: BTreeSet::new(),
         }
     }
 
@@ -116,9 +117,10 @@ impl<'p> Backend<'p> {
                 assert_eq!((data[1], argument.0.len()), (77, data[2] as usize * 2));
                 for entry in argument.0.chunks(2) {
                     assert_eq!(entry[1], 1, "read-only");
-                    self.mapped.retain(|gref| *gref != entry[0]);
                     if kind == 9 {
-                        self.mapped.push(entry[0]);
+                        self.mapped.insert(entry[0]);
+                    } else {
+                        self.mapped.remove(&entry[0]);
                     }
                 }
             }

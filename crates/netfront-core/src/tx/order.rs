@@ -213,7 +213,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig {
-            cases: if cfg!(miri) { 8 } else { 300 }, failure_persistence: None,
+            cases: if cfg!(miri) { 2 } else { 300 }, failure_persistence: None,
             ..ProptestConfig::default()
         })]
 

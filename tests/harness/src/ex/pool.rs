@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use spin::Mutex;
 
@@ -136,25 +137,17 @@ impl Pool {
         let end = block.first_page + block.pages * PAGE;
         let before = block.first_page..address;
         let after = address + block.size..end;
-        for range in [before, after] {
-            let mut bytes = vec![0; range.len()];
-            let readable = kernel().space.read(range.start, &mut bytes).is_some();
-            if let Some(at) = bytes
-                .iter()
-                .position(|byte| *byte != POISON)
-                .filter(|_| readable)
-            {
-                rules::violate(
-                    &rules::POOL_OVERRUN,
-                    format!(
-                        "byte {:+} of the {}-byte block {address:#x} ({}) was written",
-                        (range.start + at).cast_signed() - address.cast_signed(),
-                        block.size,
-                        tag_text(block.tag)
-                    ),
-                );
-                return;
-            }
+        let written = |range: Range<usize>| kernel().space.other_than(POISON, range);
+        if let Some(at) = written(before).or_else(|| written(after)) {
+            rules::violate(
+                &rules::POOL_OVERRUN,
+                format!(
+                    "byte {:+} of the {}-byte block {address:#x} ({}) was written",
+                    at.cast_signed() - address.cast_signed(),
+                    block.size,
+                    tag_text(block.tag)
+                ),
+            );
         }
     }
 

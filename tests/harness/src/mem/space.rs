@@ -1,6 +1,7 @@
 //! The kernel address space: which page shows which frame, and what drivers may do with it.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use spin::Mutex;
@@ -222,6 +223,25 @@ impl Space {
             done += run;
         }
         Some(())
+    }
+
+    /// The first address of `range` whose byte is not `byte`, as far as the range is mapped.
+    pub(crate) fn other_than(&self, byte: u8, range: Range<usize>) -> Option<usize> {
+        const CHUNK: usize = 512;
+        let (mut chunk, same) = ([0; CHUNK], [byte; CHUNK]);
+        let mut at = range.start;
+        while at < range.end {
+            let len = CHUNK.min(range.end - at);
+            let (chunk, same) = (chunk.get_mut(..len)?, same.get(..len)?);
+            self.read(at, chunk)?;
+            // All at once: this runs for every block that is freed.
+            if chunk != same {
+                let position = chunk.iter().position(|other| *other != byte)?;
+                return Some(at + position);
+            }
+            at += len;
+        }
+        None
     }
 
     /// Copies into kernel addresses whatever their protection.

@@ -195,7 +195,7 @@ fn a_move() -> impl Strategy<Value = Move> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 2 } else { 120 }, failure_persistence: None,
+        cases: if cfg!(miri) { 1 } else { 120 }, failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
