@@ -231,7 +231,7 @@ impl Probe {
         write(&source, source_of(requests))?;
         let mut rustc = self.rustc("layout_probe", on)?;
         rustc.arg("--emit=obj").arg("-o").arg(&object).arg(source);
-        succeeded(run(&mut rustc)?)?;
+        succeeded(&run(&mut rustc)?)?;
         let bytes = std::fs::read(&object).map_err(|error| ProbeError::Io(object, error))?;
         let rows = read_table(&bytes)?;
         if rows.len() != requests.len() {
@@ -250,7 +250,7 @@ impl Probe {
         let mut rustc = self.rustc(&name.replace('-', "_"), on)?;
         rustc.arg("-Zunpretty=expanded").env("RUSTC_BOOTSTRAP", "1");
         let output = run(rustc.arg(self.find_crate(name)?.root))?;
-        succeeded(output)
+        succeeded(&output)
     }
 
     /// The compiler, for a crate `name` that depends on `on`. It is called without cargo: for that the variable which
@@ -308,7 +308,7 @@ impl Probe {
 }
 
 /// What a program printed, if all went well.
-fn succeeded(output: std::process::Output) -> Result<String, ProbeError> {
+fn succeeded(output: &std::process::Output) -> Result<String, ProbeError> {
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() {
         Ok(said(&output.stdout))
