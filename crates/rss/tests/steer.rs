@@ -55,6 +55,20 @@ fn truth(frame: &[u8], types: HashTypes) -> FrameHash {
     hash_frame(&HASH, frame, types).expect("a frame that is hashed")
 }
 
+/// So many frames, and the hash each has.
+fn frames(count: u16) -> impl Iterator<Item = (&'static [u8], FrameHash)> {
+    // Made once, and under Miri few: there it takes longer than all that is done with them.
+    static FRAMES: LazyLock<Vec<(Vec<u8>, FrameHash)>> = LazyLock::new(|| {
+        let ports = 1..=if cfg!(miri) { 8 } else { 4096 };
+        let frames = ports.map(frame);
+        frames
+            .map(|frame| (frame.clone(), truth(&frame, HashTypes::NETIF)))
+            .collect()
+    });
+    let all = FRAMES.iter().cycle().take(count.into());
+    all.map(|(frame, right)| (&frame[..], *right))
+}
+
 #[test]
 fn nothing_is_steered_while_off() {
     let mut steering = Steering::new();
@@ -73,9 +87,8 @@ fn hashes_are_computed_until_the_backend_is_believed() {
         value: 1,
         hash_type: HashType::TcpIpv4,
     };
-    for port in 1..=MANY {
-        let right = truth(&frame(port), HashTypes::NETIF);
-        let steered = steering.steer(Some(wrong), 0x0800, || frame(port));
+    for (frame, right) in frames(MANY) {
+        let steered = steering.steer(Some(wrong), 0x0800, || frame);
         assert_eq!(steered.hash, Some(right));
         assert_eq!(steered.processor, Some(table().lookup(right.value)));
     }
@@ -91,17 +104,16 @@ fn a_believed_backend_is_sampled() {
     settle(&mut steering);
     let before = steering.counters().checked;
     let mut looked = 0_u32;
-    let frames: u16 = if cfg!(miri) { 160 } else { 3200 };
-    for port in 1..=frames {
-        let told = truth(&frame(port), HashTypes::NETIF);
+    let count: u16 = if cfg!(miri) { 160 } else { 3200 };
+    for (frame, told) in frames(count) {
         let steered = steering.steer(Some(told), 0x0800, || {
             looked += 1;
-            frame(port)
+            frame
         });
         assert_eq!(steered.hash, Some(told));
     }
     assert_eq!(u64::from(looked), steering.counters().checked - before);
-    assert_eq!(looked, u32::from(frames) / SAMPLE);
+    assert_eq!(looked, u32::from(count) / SAMPLE);
     assert_eq!(steering.counters().mismatches, 0);
 }
 
@@ -110,24 +122,20 @@ fn wrong_hashes_are_put_right_counted_and_end_the_belief() {
     let mut steering = on(HashTypes::NETIF);
     believe(&mut steering, HashTypes::NETIF);
     settle(&mut steering);
-    let frames: u16 = if cfg!(miri) { 280 } else { 400 };
+    let count: u16 = if cfg!(miri) { 280 } else { 400 };
     let mut put_right = 0;
-    for port in 1..=frames {
-        let right = truth(&frame(port), HashTypes::NETIF);
+    for (frame, right) in frames(count) {
         let wrong = FrameHash {
             value: !right.value,
             ..right
         };
-        let steered = steering.steer(Some(wrong), 0x0800, || frame(port));
+        let steered = steering.steer(Some(wrong), 0x0800, || frame);
         put_right += u32::from(steered.hash == Some(right));
     }
     assert!(steering.is_deceived());
     assert_eq!(steering.counters().mismatches, u64::from(WRONG_MAX));
     // One in SAMPLE until it was enough, then all.
-    assert_eq!(
-        put_right,
-        WRONG_MAX + u32::from(frames) - WRONG_MAX * SAMPLE
-    );
+    assert_eq!(put_right, WRONG_MAX + u32::from(count) - WRONG_MAX * SAMPLE);
     // A new start.
     believe(&mut steering, HashTypes::NETIF);
     assert!(!steering.is_deceived());
@@ -137,14 +145,13 @@ fn wrong_hashes_are_put_right_counted_and_end_the_belief() {
 fn frames_from_before_a_change_are_no_mismatches() {
     let mut steering = on(HashTypes::NETIF);
     believe(&mut steering, HashTypes::NETIF);
-    for port in 1..if cfg!(miri) { 40 } else { 200 } {
-        let right = truth(&frame(port), HashTypes::NETIF);
+    for (frame, right) in frames(if cfg!(miri) { 40 } else { 200 }) {
         let old = FrameHash {
             value: right.value ^ 5,
             ..right
         };
         assert_eq!(
-            steering.steer(Some(old), 0x0800, || frame(port)).hash,
+            steering.steer(Some(old), 0x0800, || frame).hash,
             Some(right)
         );
     }
@@ -155,11 +162,11 @@ fn frames_from_before_a_change_are_no_mismatches() {
         value: 0,
         hash_type: HashType::TcpIpv4,
     };
-    for port in 1..1000 {
+    for (frame, _) in frames(1000) {
         if steering.is_deceived() {
             break;
         }
-        let _ = steering.steer(Some(wrong), 0x0800, || frame(port));
+        let _ = steering.steer(Some(wrong), 0x0800, || frame);
     }
     assert!(steering.is_deceived());
 }
@@ -176,9 +183,8 @@ fn a_new_table_alone_keeps_the_belief() {
         default: None,
     };
     steering.set(&config);
-    for port in 1..=MANY {
-        let told = truth(&frame(port), HashTypes::NETIF);
-        let steered = steering.steer(Some(told), 0x0800, || frame(port));
+    for (frame, told) in frames(MANY) {
+        let steered = steering.steer(Some(told), 0x0800, || frame);
         assert_eq!(
             steered.processor,
             Some(if told.value & 1 == 0 { 3 } else { 4 })
@@ -207,9 +213,9 @@ fn news_of_other_settings_changes_nothing() {
         value: 1,
         hash_type: HashType::TcpIpv4,
     };
-    for port in 1..=MANY {
-        let steered = steering.steer(Some(wrong), 0x0800, || frame(port));
-        assert_eq!(steered.hash, Some(truth(&frame(port), other)));
+    for (frame, _) in frames(MANY) {
+        let steered = steering.steer(Some(wrong), 0x0800, || frame);
+        assert_eq!(steered.hash, Some(truth(frame, other)));
     }
     assert_eq!(steering.counters().checked, 0);
     believe(&mut steering, other);
@@ -264,10 +270,9 @@ fn types_the_backend_cannot_tell_apart_are_computed() {
     }
     assert_eq!(steering.counters().mismatches, 0);
     // TCP over IPv4 needs no second look even so.
-    for port in 1..=MANY {
-        let told = truth(&frame(port), HashTypes::NETIF);
+    for (frame, told) in frames(MANY) {
         assert_eq!(
-            steering.steer(Some(told), 0x0800, || frame(port)).hash,
+            steering.steer(Some(told), 0x0800, || frame).hash,
             Some(told)
         );
     }

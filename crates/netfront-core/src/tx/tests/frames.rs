@@ -434,7 +434,7 @@ fn each_extra_needs_its_offer() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 8 } else { 512 }, failure_persistence: None,
+        cases: if cfg!(miri) { 2 } else { 512 }, failure_persistence: None,
         ..ProptestConfig::default()
     })]
 

@@ -204,7 +204,7 @@ fn bounce_pages_come_back_with_their_response() {
     };
     let (mut queue, mut peer) = (queue(&page, 16, copying, 0), Peer::new(&page, 0));
     let mut memory = Memory::default();
-    for round in 0..10 {
+    for round in 0..if cfg!(miri) { 3 } else { 10 } {
         for n in 0..5 {
             assert_eq!(
                 queue.submit(&big(), Cookie(n), &mut memory),
@@ -383,12 +383,13 @@ fn the_ring_wraps() {
     let (mut queue, mut peer) = (queue(&page, 16, policy(), start), Peer::new(&page, start));
     let mut memory = Memory::default();
     let mut done = 0;
-    for _ in 0..20 {
+    let rounds = if cfg!(miri) { 4 } else { 20 };
+    for _ in 0..rounds {
         queue.submit(&big(), Cookie(1), &mut memory).unwrap();
         let _ = queue.push();
         let packet = peer.packet().unwrap();
         peer.answer(&packet, 0);
         queue.reap(&mut memory, &mut |_| done += 1).unwrap();
     }
-    assert_eq!((done, queue.in_flight()), (20, 0));
+    assert_eq!((done, queue.in_flight()), (rounds, 0));
 }
