@@ -253,12 +253,13 @@ fn a_short_directory_takes_one_request() {
 fn a_long_directory_is_put_together_from_parts() {
     let mut link = Link::new();
     link.peer.directory_max = 10;
-    for n in 100..120 {
+    let count = if cfg!(miri) { 12 } else { 20 };
+    for n in 100..100 + count {
         link.peer.set(&format!("device/vif/{n}"), "");
     }
     let mut buffer = [0; 128];
     let len = list(&mut link, &mut buffer, |_| {}).unwrap();
-    assert_eq!(Strings::parse(&buffer[..len]).unwrap().count(), 20);
+    assert_eq!(Strings::parse(&buffer[..len]).unwrap().count(), count);
     let mut small = [0; 40];
     assert_eq!(
         list(&mut link, &mut small, |_| {}),
