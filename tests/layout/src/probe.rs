@@ -92,6 +92,7 @@ pub fn source_of(requests: &[Request]) -> String {
                 text,
                 "    [core::mem::offset_of!({path}, {field}) as u64, {{
         let place = core::mem::MaybeUninit::<{path}>::uninit();
+        // SAFETY: nothing is read; the place is inside the memory that is named above.
         pointee(unsafe {{ &raw const (*place.as_ptr()).{field} }})
     }}],"
             ),
@@ -113,6 +114,7 @@ const fn pointee<T>(_: *const T) -> u64 {
 }
 const fn bits<T: Copy>(value: T) -> [u64; 2] {
     let size = core::mem::size_of::<T>();
+    // SAFETY: a number of as many bytes as the value has, which is one of Rust's or C's integers.
     let bits = unsafe {
         match size {
             1 => core::mem::transmute_copy::<T, u8>(&value) as u64,
@@ -132,6 +134,8 @@ const fn bits<T: Copy>(value: T) -> [u64; 2] {
 pub struct Probe {
     folder: PathBuf,
     target_dir: PathBuf,
+    /// What cargo said of each crate.
+    messages: Vec<serde_json::Value>,
 }
 
 /// A binding crate that was built, and where its sources are.
@@ -146,7 +150,7 @@ pub struct BuiltCrate {
 }
 
 impl Probe {
-    /// Writes an empty probe into the folder `layout-probe` of `target_dir`, the folder that the drivers of `workspace`
+    /// Writes an empty probe, and builds it with all it depends on, into the folder `layout-probe` of `target_dir`, the folder that the drivers of `workspace`
     /// are built into. `dependencies` are lines of a `[dependencies]` table.
     pub fn create(
         workspace: &Path,
@@ -182,22 +186,23 @@ impl Probe {
         // The workspace's own versions of everything.
         let (from, to) = (workspace.join("Cargo.lock"), folder.join("Cargo.lock"));
         std::fs::copy(&from, to).map_err(|error| ProbeError::Io(from, error))?;
+        let messages = build(&folder, target_dir)?;
         Ok(Self {
             folder,
             target_dir: target_dir.to_owned(),
+            messages,
         })
     }
 
-    /// Builds the probe as it stands and finds the crate `name` among its dependencies.
+    /// The crate `name` among the probe's dependencies.
     pub fn find_crate(&self, name: &str) -> Result<BuiltCrate, ProbeError> {
-        let messages = self.build()?;
         let of_crate = |message: &&serde_json::Value| {
             let id = message["package_id"].as_str().unwrap_or_default();
             // `registry+…#name@version`, or `path+file:///…/name#version`.
             id.contains(&format!("#{name}@")) || id.contains(&format!("/{name}#"))
         };
         let with_reason = |reason: &'static str| {
-            messages
+            self.messages
                 .iter()
                 .filter(of_crate)
                 .filter(move |message| message["reason"] == reason)
@@ -279,32 +284,33 @@ impl Probe {
         }
         Ok(rustc)
     }
+}
 
-    fn build(&self) -> Result<Vec<serde_json::Value>, ProbeError> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .current_dir(&self.folder)
-            .args(["build", "--message-format=json", "--profile", PROFILE])
-            .args(["--target", TARGET, "--target-dir"])
-            .arg(&self.target_dir);
-        let output = run(&mut cargo)?;
-        let lines = String::from_utf8_lossy(&output.stdout);
-        let messages: Vec<serde_json::Value> = lines
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect();
-        if output.status.success() {
-            return Ok(messages);
-        }
-        let rendered: String = messages
-            .iter()
-            .filter(|message| message["message"]["level"] == "error")
-            .filter_map(|message| message["message"]["rendered"].as_str())
-            .take(20)
-            .collect();
-        let progress = String::from_utf8_lossy(&output.stderr);
-        Err(ProbeError::Build(format!("{rendered}{progress}")))
+/// Builds the probe in `folder`; cargo's messages.
+fn build(folder: &Path, target_dir: &Path) -> Result<Vec<serde_json::Value>, ProbeError> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(folder)
+        .args(["build", "--message-format=json", "--profile", PROFILE])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(target_dir);
+    let output = run(&mut cargo)?;
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let messages: Vec<serde_json::Value> = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    if output.status.success() {
+        return Ok(messages);
     }
+    let rendered: String = messages
+        .iter()
+        .filter(|message| message["message"]["level"] == "error")
+        .filter_map(|message| message["message"]["rendered"].as_str())
+        .take(20)
+        .collect();
+    let progress = String::from_utf8_lossy(&output.stderr);
+    Err(ProbeError::Build(format!("{rendered}{progress}")))
 }
 
 /// What a program printed, if all went well.

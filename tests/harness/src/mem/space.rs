@@ -257,3 +257,26 @@ impl Space {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Access, Frames, PAGE, Space};
+
+    #[test]
+    fn another_byte_is_found_wherever_it_is() {
+        let space = Space::new(16 << 20, 0).expect("memory");
+        let at = space
+            .allocate(2, Frames::Scattered, Access::ReadWrite, 7)
+            .expect("two pages");
+        let range = at + 3..at + 2 * PAGE;
+        assert_eq!(space.other_than(7, range.clone()), None);
+        for offset in [3, 514, 515, PAGE - 1, PAGE, 2 * PAGE - 1] {
+            space.write(at + offset, &[8]).expect("mapped");
+            assert_eq!(space.other_than(7, range.clone()), Some(at + offset));
+            space.write(at + offset, &[7]).expect("mapped");
+        }
+        space.write(at + 2, &[8]).expect("mapped");
+        assert_eq!(space.other_than(7, range), None, "before the range");
+        assert_eq!(space.other_than(7, at + 5..at + 5), None);
+    }
+}

@@ -1,5 +1,5 @@
-//! The shipped drivers on the simulated Xen, connected to the model backend: one program, as each would take as long to
-//! build as all of them.
+//! The shipped drivers on the simulated Xen, connected to the model backend. One program: the harness's generic code would
+//! be compiled and linked again for each module that were one of its own.
 
 mod around;
 mod backends;
