@@ -1,41 +1,42 @@
 //! Ring memory for unit tests.
 
+use std::boxed::Box;
+use std::cell::Cell;
 use std::ops::Index;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::vec::Vec;
 
-use ring::RingPage;
+use ring::{PAGE_WORDS, RingPage};
 
-const ROW: usize = 32;
-
-/// A page of shared words, in rows: Miri's aliasing model looks at all neighbours of a word at
-/// each access, so one array of 1024 would make the tests take minutes there.
-pub(crate) struct Page(Vec<Vec<AtomicU32>>);
+/// A page of words. No threads here, so they are plain cells, made and cleared in one go: Miri takes its time over each
+/// word, and over atomic ones most.
+pub(crate) struct Page(Box<Cell<[u32; PAGE_WORDS]>>);
 
 /// A zeroed page.
 pub(crate) fn page() -> Page {
-    let row = || (0..ROW).map(|_| AtomicU32::new(0)).collect();
-    Page((0..1024 / ROW).map(|_| row()).collect())
+    Page(Box::new(Cell::new([0; PAGE_WORDS])))
 }
 
 impl Index<usize> for Page {
-    type Output = AtomicU32;
+    type Output = Cell<u32>;
 
-    fn index(&self, word: usize) -> &AtomicU32 {
-        &self.0[word / ROW][word % ROW]
+    fn index(&self, word: usize) -> &Cell<u32> {
+        &self.0.as_array_of_cells()[word]
     }
 }
 
 impl RingPage for Page {
     fn word_count(&self) -> usize {
-        1024
+        PAGE_WORDS
     }
 
     fn load(&self, word: usize) -> u32 {
-        self[word].load(Relaxed)
+        self[word].get()
     }
 
     fn store(&self, word: usize, value: u32) {
-        self[word].store(value, Relaxed);
+        self[word].set(value);
+    }
+
+    fn clear(&self) {
+        self.0.set([0; PAGE_WORDS]);
     }
 }

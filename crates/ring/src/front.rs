@@ -115,9 +115,7 @@ impl<P: RingPage, const REQ: usize, const RSP: usize> FrontRing<P, REQ, RSP> {
             Some(log) if log < u32::BITS => 1_u32.wrapping_shl(log),
             _ => return Err(PageTooSmall),
         };
-        for word in 0..page.word_count() {
-            page.store(word, 0);
-        }
+        page.clear();
         let event = index.wrapping_add(1);
         page.store(header::REQ_PROD, index);
         page.store(header::REQ_EVENT, event);

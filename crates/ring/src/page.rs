@@ -17,6 +17,12 @@ pub trait RingPage {
     fn load(&self, word: usize) -> u32;
     /// Writes one word; does nothing when there is no such word.
     fn store(&self, word: usize, value: u32);
+    /// Zeroes all words.
+    fn clear(&self) {
+        for word in 0..self.word_count() {
+            self.store(word, 0);
+        }
+    }
     /// A memory barrier between this CPU and the peer's.
     fn fence(&self, order: Ordering) {
         core::sync::atomic::fence(order);
@@ -65,6 +71,10 @@ impl<P: RingPage + ?Sized> RingPage for &P {
 
     fn store(&self, word: usize, value: u32) {
         P::store(self, word, value);
+    }
+
+    fn clear(&self) {
+        P::clear(self);
     }
 
     fn fence(&self, order: Ordering) {

@@ -27,10 +27,14 @@ pub(crate) fn jobs() -> Result<Result<Vec<Job>, String>> {
     process::run("building Miri's standard library", &mut library)?;
     let job = |package: String| {
         let mut test = nightly(&["miri", "test", "--package", &package]);
-        test.env("CARGO_TARGET_DIR", process::target_dir().join("miri"));
-        if package != SHARED_MEMORY {
+        // Other flags, another folder: in one, each would have the dependencies built anew.
+        let folder = if package == SHARED_MEMORY {
+            "miri-shared-memory"
+        } else {
             test.env("MIRIFLAGS", SAFE_CODE);
-        }
+            "miri"
+        };
+        test.env("CARGO_TARGET_DIR", process::target_dir().join(folder));
         Job::program(format!("Miri: {package}"), test)
     };
     Ok(Ok(pure_crates()?.into_iter().map(job).collect()))

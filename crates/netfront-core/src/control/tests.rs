@@ -1,7 +1,6 @@
 //! The control ring client against a model of netback's hash.c, on raw words.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering::Relaxed;
 use std::vec::Vec;
 
 use netif::GrantRef;
@@ -72,23 +71,23 @@ impl<'p> Backend<'p> {
 
     /// Answers the next request, if there is one.
     fn answer(&mut self, argument: &Argument) -> bool {
-        if self.page[0].load(Relaxed) == self.at {
+        if self.page[0].get() == self.at {
             return false;
         }
         let base = 16 + (self.at as usize % 128) * 4;
-        let words: [u32; 4] = core::array::from_fn(|n| self.page[base + n].load(Relaxed));
+        let words: [u32; 4] = core::array::from_fn(|n| self.page[base + n].get());
         let kind = u16::try_from(words[0] >> 16).unwrap();
         self.log.push(kind);
         let (status, data) = match self.refuse {
             Some((refused, status)) if refused == kind => (status, 0),
             _ => self.act(kind, [words[1], words[2], words[3]], argument),
         };
-        self.page[base].store(words[0], Relaxed);
-        self.page[base + 1].store(status, Relaxed);
-        self.page[base + 2].store(data, Relaxed);
+        self.page[base].set(words[0]);
+        self.page[base + 1].set(status);
+        self.page[base + 2].set(data);
         self.at += 1;
-        self.page[2].store(self.at, Relaxed);
-        self.page[1].store(self.at + 1, Relaxed);
+        self.page[2].set(self.at);
+        self.page[1].set(self.at + 1);
         true
     }
 
@@ -442,9 +441,9 @@ fn an_answer_after_the_second_notification_counts() {
 fn wrong_answers_end_the_use_of_the_ring() {
     let answer = |page: &Page, words: [u32; 3]| {
         for (nth, word) in words.into_iter().enumerate() {
-            page[16 + nth].store(word, Relaxed);
+            page[16 + nth].set(word);
         }
-        page[2].store(1, Relaxed);
+        page[2].set(1);
     };
     for words in [[0x0007_0001, 0, 0], [0x0001_0000, 0, 0], [u32::MAX, 0, 0]] {
         let page = page();
@@ -457,7 +456,7 @@ fn wrong_answers_end_the_use_of_the_ring() {
     }
     let page = page();
     let (mut client, _) = start(&page);
-    page[2].store(1, Relaxed);
+    page[2].set(1);
     let event = client.run(0, &mut Argument::default()).event;
     assert!(
         matches!(event, Some(Event::Unavailable(Unavailable::Ring(_)))),
@@ -567,10 +566,10 @@ proptest! {
             if backend.answer(&memory) {
                 let base = 16 + ((backend.at as usize - 1) % 128) * 4;
                 match twist {
-                    0 => page[base].store(data, Relaxed),
-                    1 => page[base + 1].store(status, Relaxed),
-                    2 => page[2].store(data, Relaxed),
-                    3 => page[base + 2].store(data, Relaxed),
+                    0 => page[base].set(data),
+                    1 => page[base + 1].set(status),
+                    2 => page[2].set(data),
+                    3 => page[base + 2].set(data),
                     _ => {}
                 }
             }

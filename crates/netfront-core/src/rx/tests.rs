@@ -1,7 +1,6 @@
 //! The receive queue against a backend on raw ring words.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering::Relaxed;
 use std::vec::Vec;
 
 use netif::GrantRef;
@@ -49,7 +48,7 @@ struct Peer<'p> {
 
 impl Peer<'_> {
     fn requests(&self) -> u32 {
-        self.page[0].load(Relaxed).wrapping_sub(self.at)
+        self.page[0].get().wrapping_sub(self.at)
     }
 
     fn base(&self) -> usize {
@@ -57,14 +56,14 @@ impl Peer<'_> {
     }
 
     fn words(&mut self, words: [u32; 2]) {
-        self.page[self.base()].store(words[0], Relaxed);
-        self.page[self.base() + 1].store(words[1], Relaxed);
+        self.page[self.base()].set(words[0]);
+        self.page[self.base() + 1].set(words[1]);
         self.at = self.at.wrapping_add(1);
     }
 
     /// Data in the next slot, with the id of its request.
     fn data(&mut self, offset: u16, flags: u16, status: i16) {
-        let id = self.page[self.base()].load(Relaxed) & 0xFFFF;
+        let id = self.page[self.base()].get() & 0xFFFF;
         let status = u32::from(status.cast_unsigned());
         self.words([
             id | u32::from(offset) << 16,
@@ -77,7 +76,7 @@ impl Peer<'_> {
     }
 
     fn publish(&self) {
-        self.page[2].store(self.at, Relaxed);
+        self.page[2].set(self.at);
     }
 }
 
@@ -163,10 +162,10 @@ fn a_page_is_posted_under_its_ring_slot() {
     let page = page();
     let (queue, peer, _) = full(&page, u32::MAX - 9);
     assert_eq!((queue.posted(), peer.requests()), (256, 256));
-    assert_eq!(page[16 + 246 * 2].load(Relaxed), 246);
-    assert_eq!(page[17 + 246 * 2].load(Relaxed), 5000);
-    assert_eq!(page[16].load(Relaxed), 0);
-    assert_eq!(page[17].load(Relaxed), 5010);
+    assert_eq!(page[16 + 246 * 2].get(), 246);
+    assert_eq!(page[17 + 246 * 2].get(), 5000);
+    assert_eq!(page[16].get(), 0);
+    assert_eq!(page[17].get(), 5010);
 }
 
 #[test]
@@ -433,7 +432,7 @@ fn refills_come_in_chunks() {
     peer.data(0, 0, 60);
     peer.publish();
     let _ = poll(&mut queue, 64);
-    page[1].store(257, Relaxed);
+    page[1].set(257);
     assert!(
         queue.refill(&mut pool).kick.is_needed(),
         "the backend waits"
@@ -514,7 +513,7 @@ fn ring_lies_break_the_queue() {
     ] {
         let page = page();
         let (mut queue, _, mut pool) = full(&page, 0);
-        page[2].store(rsp_prod, Relaxed);
+        page[2].set(rsp_prod);
         assert_eq!(poll(&mut queue, 64).0, Err(RxBroken::Ring(expected)));
         assert_eq!(
             poll(&mut queue, 64).0,
@@ -569,7 +568,7 @@ proptest! {
             }
             peer.publish();
             if let Some(lie) = lie {
-                page[2].store(lie, Relaxed);
+                page[2].set(lie);
             }
             let mut got = Vec::new();
             let _ = queue.poll(budget, &mut |packet| {

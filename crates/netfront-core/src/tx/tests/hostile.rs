@@ -143,7 +143,7 @@ fn a_producer_that_jumps_breaks() {
     ] {
         let page = page();
         let (mut queue, _, mut memory, _) = one_out(&page);
-        page[2].store(value, std::sync::atomic::Ordering::Relaxed);
+        page[2].set(value);
         breaks(&mut queue, &mut memory, TxBroken::Ring(expected));
     }
 }
@@ -255,11 +255,11 @@ proptest! {
                 Move::Null => peer.respond(0xBEEF, 1),
                 Move::Respond { id, status } => peer.respond(id, status),
                 Move::RspProd(value) => {
-                    page[2].store(value, std::sync::atomic::Ordering::Relaxed);
+                    page[2].set(value);
                 }
                 Move::Scribble { word, value } => {
                     scribbled = true;
-                    page[word].store(value, std::sync::atomic::Ordering::Relaxed);
+                    page[word].set(value);
                 }
                 Move::Hold(hold) => {
                     memory.held = if hold {

@@ -1,7 +1,6 @@
 //! A guest memory that checks its callers, and a backend on raw words.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering::Relaxed;
 use std::vec::Vec;
 
 use netif::GrantRef;
@@ -130,11 +129,11 @@ impl<'p> Peer<'p> {
     }
 
     fn slot(&self) -> Option<[u32; 3]> {
-        if self.page[0].load(Relaxed) == self.req_cons {
+        if self.page[0].get() == self.req_cons {
             return None;
         }
         let at = 16 + (self.req_cons as usize % 256) * 3;
-        Some(core::array::from_fn(|n| self.page[at + n].load(Relaxed)))
+        Some(core::array::from_fn(|n| self.page[at + n].get()))
     }
 
     /// The next packet: its data slots, and the words of its extras.
@@ -177,9 +176,9 @@ impl<'p> Peer<'p> {
     pub(super) fn respond(&mut self, id: u16, status: i16) {
         let at = 16 + (self.rsp_prod as usize % 256) * 3;
         let word = u32::from(id) | u32::from(status.cast_unsigned()) << 16;
-        self.page[at].store(word, Relaxed);
+        self.page[at].set(word);
         self.rsp_prod = self.rsp_prod.wrapping_add(1);
-        self.page[2].store(self.rsp_prod, Relaxed);
+        self.page[2].set(self.rsp_prod);
     }
 
     /// Answers a packet as netback does: the first slot, a NULL with a stale id for each extra,

@@ -301,9 +301,9 @@ fn coalescing_asks_for_half_of_what_is_out() {
     }
     let _ = queue.push();
     assert_eq!(queue.arm(true), Ok(Recheck::Idle));
-    assert_eq!(page[3].load(std::sync::atomic::Ordering::Relaxed), 21);
+    assert_eq!(page[3].get(), 21);
     assert_eq!(queue.arm(false), Ok(Recheck::Idle));
-    assert_eq!(page[3].load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(page[3].get(), 1);
     let packet = peer.packet().unwrap();
     peer.answer(&packet, 0);
     assert_eq!(queue.arm(true), Ok(Recheck::Poll));
