@@ -270,9 +270,11 @@ mod tests {
     /// Whether a keyword may have the value, said another way than `check` does.
     fn allowed(keyword: &Keyword, value: u64) -> bool {
         match keyword.kind {
-            Kind::Integer(i) => (u64::from(i.min)..=u64::from(i.max))
-                .step_by(i.step as usize)
-                .any(|v| v == value),
+            Kind::Integer(i) => {
+                let (min, max, step) = (u64::from(i.min), u64::from(i.max), u64::from(i.step));
+                let whole_steps = value.saturating_sub(min) / step;
+                min + whole_steps * step == value && value <= max
+            }
             Kind::Enumeration(e) => e.choices.iter().any(|c| u64::from(c.value) == value),
             Kind::Edit(_) => false,
         }

@@ -282,8 +282,8 @@ fn impossible_large_sends_are_refused() {
     let mut fragment = frame.clone();
     fragment[20] = 0x20;
     assert_eq!(refused(&fragment, large(&spec, 1000)), Refusal::Headers);
-    let mut endless = frame.clone();
-    endless.resize(14 + 65_536, 0);
+    let mut endless = std::vec![0; 14 + 65_536];
+    endless[..frame.len()].copy_from_slice(&frame);
     assert_eq!(refused(&endless, large(&spec, 1000)), Refusal::TooLong);
 }
 
