@@ -3,32 +3,30 @@
 
 mod around;
 mod hashing;
+mod resources;
+mod steering;
 mod store;
 mod watches;
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use ndis::rss::MAX_ENTRIES;
 use netfront_core::connect::{Action, Connection, Event, Notice};
-use netfront_core::tx::TxPolicy;
 use netfront_core::watchdog::{Verdict, Watchdog};
 use netif::GrantRef;
 use netif::features::Features;
 use netif::publication::{Ports, Publication, QueueKeys};
 use nt::irql::Passive;
 use nt::pool::{OutOfMemory, PoolSlice};
-use nt::processor::ProcessorNumber;
-use nt::status::Status;
-use rss::{HashTypes, Placement};
+use rss::Placement;
 use xen_abi::xenbus::XenbusState;
 
 use crate::TAG;
 use crate::adapter::{Adapter, AdapterRef};
 use crate::mail::Messages;
-use crate::queue::{Channels, Remote};
+use crate::queue::Channels;
 use crate::remains::Remains;
-use crate::scaling::{Hashing as Set, TableIndices};
+use crate::scaling::Hashing as Set;
 use crate::trace;
 use around::Around;
 use hashing::Hashing;
@@ -37,16 +35,10 @@ use watches::WakeOn;
 
 pub(crate) use store::{offered, settings};
 
-/// Frames of at most this many bytes are copied even if pages are granted in place: an ordinary frame is complete at
-/// once then.
-const COPY_BREAK: u32 = 2048;
 /// How often a working connection is looked after.
 const TICK: Duration = Duration::from_secs(1);
 /// How often the queues are asked whether they have drained.
 const DRAIN_TICK: Duration = Duration::from_millis(50);
-/// How long a halt waits for pages that the backend still uses when the connection has ended, in milliseconds: longer
-/// than the 10 s that another guest's full receive queue may hold them.
-const LINGER: u64 = 15_000;
 /// Watches in the frontend's folder.
 const FRONTEND_KEYS: [&str; 5] = ["backend", "backend-id", "disconnect", "mtu", "speed"];
 /// Events that one event can lead to before the thread looks at its mail again.
@@ -100,19 +92,6 @@ pub(crate) fn run(adapter: AdapterRef, irql: &mut Passive<'_>) {
         Ok(mut worker) => worker.run(irql),
         Err(OutOfMemory) => nt::log_error!("no memory for the connection"),
     }
-}
-
-/// How long frames wait at most for those of before a change of the steering, in milliseconds.
-const ORDER_PATIENCE: u64 = 1000;
-
-/// Queues of a mapping that deals hashes out evenly.
-fn in_turn(queues: usize) -> [u16; MAX_ENTRIES] {
-    let mut mapping = [0; MAX_ENTRIES];
-    let queues = u16::try_from(queues.max(1)).unwrap_or(1);
-    for (place, nth) in mapping.iter_mut().zip((0..queues).cycle()) {
-        *place = nth;
-    }
-    mapping
 }
 
 /// Milliseconds of a clock that does not go back.
@@ -169,22 +148,6 @@ impl<'a> Worker<'a> {
         }
         self.end_backend_watch(irql);
         self.linger(irql);
-    }
-
-    /// Waits a while for what the backend still uses: nobody looks after it afterwards.
-    #[inline(never)]
-    fn linger(&mut self, irql: &mut Passive<'_>) {
-        let end = now().saturating_add(LINGER);
-        self.collect_remains(irql);
-        while !self.remains.is_empty() && now() < end {
-            nt::thread::sleep(DRAIN_TICK, irql);
-            self.collect_remains(irql);
-        }
-        let kept = self.remains.iter().map(Remains::count);
-        let kept = kept.fold(0, usize::saturating_add);
-        if kept > 0 {
-            nt::log_warn!("the backend keeps {kept} grants; their pages are lost");
-        }
     }
 
     /// Sets the watches that are missing; one that fails is tried again with the next event.
@@ -512,167 +475,6 @@ impl<'a> Worker<'a> {
         store::write_state(self.adapter.bus(), self.adapter.frontend(), state, irql);
     }
 
-    /// Makes queues, grants and channels.
-    #[expect(unsafe_code, reason = "promises that queues outlive their channels")]
-    #[inline(never)]
-    fn prepare(&mut self, irql: &mut Passive<'_>) -> Result<(), Status> {
-        let (Some(backend), Some(terms)) = (&self.backend, self.terms) else {
-            return Err(Status::DEVICE_NOT_READY);
-        };
-        let keywords = self.adapter.keywords();
-        self.queues = usize::from(terms.backend.max_queues).min(self.adapter.queues().len());
-        let policy = TxPolicy {
-            backend: terms.backend.features,
-            in_place: terms.trusted && keywords.sends_in_place(),
-            copy_break: COPY_BREAK,
-        };
-        let remote = Remote {
-            domain: backend.domain,
-            policy,
-            bounce_pages: usize::try_from(keywords.transmit_buffers()).unwrap_or(usize::MAX),
-            split: terms.backend.features.has(Features::SPLIT_EVENT_CHANNELS),
-            processor: self.adapter.home(0),
-        };
-        let places = self.channels.iter_mut().zip(self.keys.iter_mut());
-        let queues = self.adapter.queues().iter().take(self.queues);
-        for (index, (queue, (channels, keys))) in queues.zip(places).enumerate() {
-            let remote = Remote {
-                processor: self.adapter.home(index),
-                ..remote
-            };
-            // SAFETY: the queue is the adapter's, which outlives this thread; the thread releases
-            // what it prepared before it ends.
-            let connected = unsafe { queue.connect(self.adapter, &remote, channels, irql) };
-            match connected {
-                Ok(connected) => *keys = connected,
-                Err(status) if index == 0 => return Err(status),
-                Err(status) => {
-                    // Grants or event channels have run out: fewer queues do the work.
-                    nt::log_warn!("{index} queues instead of {}: {status:?}", self.queues);
-                    // Nobody was told of it.
-                    drop(queue.disconnect(self.adapter, channels.take(), irql));
-                    self.queues = index;
-                    break;
-                }
-            }
-        }
-        // With one queue netback does not choose, and labels hashes that are none as such.
-        while self.queues > 1 && terms.backend.features.has(Features::CTRL_RING) {
-            // SAFETY: the adapter outlives this thread, which releases what it prepared.
-            let hashing =
-                unsafe { Hashing::prepare(self.adapter, backend.domain, self.queues, irql) };
-            match hashing {
-                Ok(hashing) => {
-                    self.hashing = Some(hashing);
-                    break;
-                }
-                Err(status) => {
-                    // What the last queue has will do for the ring.
-                    let last = self.queues.saturating_sub(1);
-                    nt::log_warn!("{last} queues, for want of a control ring: {status:?}");
-                    if let (Some(queue), Some(channels)) =
-                        (self.adapter.queues().get(last), self.channels.get_mut(last))
-                    {
-                        // Nobody was told of it.
-                        drop(queue.disconnect(self.adapter, channels.take(), irql));
-                    }
-                    self.queues = last;
-                }
-            }
-        }
-        if self.hashing.is_none() {
-            for queue in self.adapter.queues().iter().take(self.queues) {
-                queue.leave_hashes_out(irql);
-            }
-        }
-        self.placement = Placement::new(self.queues);
-        Ok(())
-    }
-
-    /// Brings queues and backend to what NDIS has set.
-    fn apply_rss(&mut self, irql: &mut Passive<'_>) {
-        self.steer(irql);
-        self.run_hashing(irql);
-    }
-
-    /// Moves the queues to the processors that NDIS has named, and says what the backend is to be told. Frames go by it
-    /// already ([`Adapter::set_hashing`]).
-    ///
-    /// Not inlined, as others here: the tables take much of a page of stack, which no other call shall carry.
-    #[inline(never)]
-    fn steer(&mut self, irql: &mut Passive<'_>) {
-        let set = self.adapter.hashing(irql);
-        let table = TableIndices::of(&set);
-        self.placement = self.placement.next(table.get());
-        self.adapter.set_steering(self.placement.mapping(), irql);
-        for (index, queue) in self.adapter.queues().iter().take(self.queues).enumerate() {
-            let named = self.placement.home(index).map(u32::from);
-            let processor = named.and_then(|index| ProcessorNumber::from_index(index).ok());
-            let processor = processor.unwrap_or_else(|| self.adapter.home(index));
-            if let Some(Some(channels)) = self.channels.get(index) {
-                queue.place(self.adapter, channels, processor, irql);
-            }
-        }
-        self.applied = set;
-        self.deceived = false;
-        if let Some(hashing) = &mut self.hashing {
-            // Hashes without a table go to the queues in turn.
-            let in_turn = in_turn(self.queues);
-            let mapping = match self.placement.mapping() {
-                [] => in_turn.get(..).unwrap_or_default(),
-                mapping => mapping,
-            };
-            hashing.want(set.hash(), mapping);
-        }
-    }
-
-    /// Goes on with the control ring.
-    #[inline(never)]
-    fn run_hashing(&mut self, irql: &mut Passive<'_>) {
-        let Some(hashing) = &mut self.hashing else {
-            return;
-        };
-        if let Some(types) = hashing.run(self.adapter, now(), irql) {
-            self.believe(types, irql);
-        }
-    }
-
-    fn believe(&self, types: HashTypes, irql: &mut Passive<'_>) {
-        self.adapter.set_negotiated(types);
-        trace::hash(self.adapter.identity().current, types.bits());
-        for queue in self.adapter.queues() {
-            queue.believe(types, self.applied.hash(), irql);
-        }
-    }
-
-    /// A change of the steering that the backend does not let come to an end is ended, and one that waited for it is begun.
-    #[inline(never)]
-    fn look_at_order(&mut self, irql: &mut Passive<'_>) {
-        if self.adapter.transition().is_under_way() {
-            let since = *self.steering_since.get_or_insert_with(now);
-            if now().saturating_sub(since) < ORDER_PATIENCE {
-                return;
-            }
-            self.adapter.order_is_kept();
-        }
-        self.steering_since = None;
-        if self.adapter.take_steer_again() {
-            self.adapter.set_steering(self.placement.mapping(), irql);
-        }
-    }
-
-    /// Says so when a backend's hashes turned out wrong.
-    fn look_at_hashes(&mut self, irql: &mut Passive<'_>) {
-        let mut wrong = false;
-        for queue in self.adapter.queues().iter().take(self.queues) {
-            wrong |= queue.hashes(irql).1;
-        }
-        if wrong && !self.deceived {
-            nt::log_warn!("the backend tells wrong hashes: they are computed here");
-            self.deceived = true;
-        }
-    }
-
     fn publish(&self, irql: &Passive<'_>) -> Result<(), netfront_core::connect::PublishError> {
         let publication = Publication {
             queues: self.keys.get(..self.queues).unwrap_or_default(),
@@ -697,46 +499,6 @@ impl<'a> Worker<'a> {
         for queue in self.adapter.queues().iter().take(self.queues) {
             queue.enable(enabled, self.adapter, irql);
         }
-    }
-
-    #[inline(never)]
-    fn release(&mut self, irql: &mut Passive<'_>) {
-        self.traffic = false;
-        self.draining = false;
-        self.believe(HashTypes::NONE, irql);
-        self.adapter.reset_order(irql);
-        self.placement = Placement::new(1);
-        self.applied = Set::Off;
-        let hashing = self.hashing.take();
-        let hashing = hashing.and_then(|hashing| hashing.release(self.adapter, irql));
-        self.keep(hashing);
-        for nth in 0..self.channels.len() {
-            let channels = self.channels.get_mut(nth).and_then(Option::take);
-            if let Some(queue) = self.adapter.queues().get(nth) {
-                for remains in queue.disconnect(self.adapter, channels, irql) {
-                    self.keep(remains);
-                }
-            }
-        }
-        self.queues = 0;
-    }
-
-    /// Keeps what the backend does not let go.
-    fn keep(&mut self, remains: Option<Remains>) {
-        let Some(remains) = remains else { return };
-        nt::log_warn!("the backend keeps {} grants for now", remains.count());
-        // Without room for it it is lost: dropping it leaves the pages as they are.
-        if self.remains.try_reserve(1).is_ok() {
-            self.remains.push(remains);
-        }
-    }
-
-    /// Takes back what the backend has let go of since.
-    #[inline(never)]
-    fn collect_remains(&mut self, irql: &mut Passive<'_>) {
-        let adapter = self.adapter;
-        self.remains
-            .retain_mut(|remains| !remains.collect(adapter.queues(), adapter.bus(), irql));
     }
 
     fn log(&self, notice: Notice) {
