@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod demo;
+mod fuzz;
 mod guest;
 mod identity;
 mod lint;
@@ -39,6 +40,8 @@ enum Verb {
     Guest,
     /// Run the drivers' start, traffic and stop under many schedules: --seeds N.
     Sim(sim::Options),
+    /// Look for inputs on which a pure core breaks a promise: TARGET --time SECONDS.
+    Fuzz(fuzz::Options),
     /// Measure, as ratios in one run; results in target/bench.
     Bench,
     /// Do all set-up, build the drivers, then run every test (with FILTER: those whose name has it).
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Verb::Demo(options) => demo::run(&options),
         Verb::Guest => guest::run(),
         Verb::Sim(options) => sim::run(&options),
+        Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Bench => bench::run(),
         Verb::Test(options) => test::run(&options),
         Verb::Xen(options) => xen::run(&options),

@@ -20,6 +20,8 @@ pub(crate) enum Purpose {
     Test,
     /// Building them and running them on real Xen.
     Xen,
+    /// Fuzzing their cores.
+    Fuzz,
 }
 
 impl Purpose {
@@ -27,6 +29,7 @@ impl Purpose {
     fn includes(self, part: Self) -> bool {
         match self {
             Self::Xen => matches!(part, Self::Build | Self::Xen),
+            Self::Fuzz => part == Self::Fuzz,
             other => part <= other,
         }
     }
@@ -125,6 +128,13 @@ const PACKAGES: &[Package] = &[
         present: || Path::new("/usr/bin/xz").is_file(),
         purpose: Purpose::Xen,
         use_: "decompresses dom0's kernel",
+        optional: false,
+    },
+    Package {
+        name: "g++",
+        present: || Path::new("/usr/bin/c++").is_file(),
+        purpose: Purpose::Fuzz,
+        use_: "compiles libFuzzer",
         optional: false,
     },
 ];
