@@ -56,7 +56,7 @@ impl TxMemory for Memory {
     }
 }
 
-/// A queue that copies nothing or everything, to a backend with these features.
+/// A queue with grants for 8 pages of headers, 32 to copy to and 256 in place.
 fn queue(page: &Page, policy: TxPolicy, index: u32) -> TxQueue<&Page> {
     let list = |first: u32, count: u32| (first..first + count).map(GrantRef).collect::<Vec<_>>();
     let resources = TxResources {
