@@ -70,6 +70,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .arg(format!("-max_total_time={}", options.time))
         .arg(format!("-artifact_prefix={}/", kept.display()))
         .args([format!("-max_len={MAX_LEN}"), format!("-timeout={HANG}")])
+        // What is only slow breaks nothing and is not kept.
+        .arg(format!("-report_slow_units={HANG}"))
         .arg("-print_final_stats=1")
         .args([&corpus, &kept]);
     process::run(&format!("fuzzing {name}"), &mut fuzzer).with_context(|| {

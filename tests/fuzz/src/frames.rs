@@ -16,15 +16,7 @@ pub(crate) fn hash(bytes: &[u8]) {
     }
     let mut acts = Acts::new(bytes);
     let bits = acts.half();
-    let all = [
-        HashType::Ipv4,
-        HashType::TcpIpv4,
-        HashType::UdpIpv4,
-        HashType::Ipv6,
-        HashType::TcpIpv6,
-        HashType::UdpIpv6,
-    ];
-    let enabled = all
+    let enabled = HashType::ALL
         .into_iter()
         .enumerate()
         .filter(|(nth, _)| bits >> nth & 1 != 0)
@@ -35,8 +27,7 @@ pub(crate) fn hash(bytes: &[u8]) {
         if let Some(found) = found {
             assert!(enabled.contains(found.hash_type), "{found:?}");
         }
-        assert_eq!(found, hash_frame(toeplitz, frame, enabled));
-        // More types find as much or more.
+        // What fewer types find, all find.
         assert!(found.is_none() || hash_frame(toeplitz, frame, HashTypes::ALL).is_some());
     });
 }

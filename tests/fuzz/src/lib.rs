@@ -6,7 +6,7 @@
 //! | `receive` | slots and indices of a backend | packets lie in their pages, no page is lost or comes twice |
 //! | `control` | answers on the control ring, goals between them | the client comes to rest or gives up |
 //! | `store` | the daemon's bytes and indices, our requests between them | each request ends once, only our watches fire |
-//! | `hash` | a frame | types that are not enabled are not found, and the hash is the same each time |
+//! | `hash` | a frame | types that are not enabled are not found, and what fewer types find, all find |
 //! | `coalesced` | a received frame's head and what the backend says of it | what is to be completed or cut lies in the frame |
 //! | `prepare` | a frame to send and what is asked for it | what is computed or cut lies in the frame |
 //! | `resources` | lists of the plug-and-play manager | they are read and changed in place, within their bounds |

@@ -150,8 +150,8 @@ pub struct BuiltCrate {
 }
 
 impl Probe {
-    /// Writes an empty probe, and builds it with all it depends on, into the folder `layout-probe` of `target_dir`, the folder that the drivers of `workspace`
-    /// are built into. `dependencies` are lines of a `[dependencies]` table.
+    /// Writes an empty probe, and builds it with all it depends on, into the folder `layout-probe` of `target_dir`, the
+    /// folder that the drivers of `workspace` are built into. `dependencies` are lines of a `[dependencies]` table.
     pub fn create(
         workspace: &Path,
         target_dir: &Path,
